@@ -1,0 +1,1 @@
+//! A numbered course of runnable programs.

@@ -1,0 +1,1 @@
+//! Flink's own REST interface, configuration, memory and version rules: usable alone.

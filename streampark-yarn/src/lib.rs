@@ -1,0 +1,1 @@
+//! Apache Flink on Hadoop YARN through the REST interfaces of the ResourceManager and HDFS.

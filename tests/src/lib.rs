@@ -1,0 +1,1 @@
+//! Servers, jobs and suites that the tests share.
