@@ -1,0 +1,19 @@
+//! Clusters: places that accept runs, and what they say about them.
+
+mod capability;
+mod cluster;
+mod observation;
+mod plan;
+mod registry;
+mod session;
+mod submission;
+
+pub use capability::{Capability, ClusterInfo};
+pub use cluster::Cluster;
+pub use observation::{Observation, RunStatus};
+pub use plan::{Plan, PlanBody, PlanStep};
+pub use registry::{ClusterFactory, ClusterRegistry};
+pub use session::{SessionCluster, SessionSpec, SessionStatus};
+pub use submission::{
+    Accepted, LogKind, LogOptions, LogStream, Lookup, SavepointFormat, SavepointOptions, Stop, Stopped, Submission,
+};

@@ -1,0 +1,26 @@
+//! Jobs: what should keep running, and what is known of each attempt to run it.
+
+mod dependency;
+mod duration;
+mod failure;
+mod id;
+mod jar;
+mod launch;
+mod program;
+mod restart;
+mod restore;
+mod spec;
+mod sql;
+mod state;
+
+pub use dependency::{Dependency, MavenRef, ModuleRef, ResourceRef};
+pub use failure::{Failure, FailureClass};
+pub use id::{DeploymentId, Generation, JobId, RunKey, RunRef};
+pub use jar::JarProgram;
+pub use launch::{Launch, Location, Resource, Runtime};
+pub use program::{Program, ProgramContext, ProgramFactory, ProgramRegistry, ProgramSpec, Resolve};
+pub use restart::{RestartDecision, RestartHistory, RestartMode, RestartPolicy};
+pub use restore::{ClaimMode, RestoreKind, RestoreOptions, RestorePoint, StateNeed, UpgradeMode, Verification};
+pub use spec::JobSpec;
+pub use sql::SqlProgram;
+pub use state::{Desired, JobState};

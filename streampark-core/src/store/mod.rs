@@ -1,0 +1,9 @@
+//! What must not be lost: jobs, runs, restore points, history and messages still to be said.
+
+mod records;
+mod store;
+
+pub use records::{
+    Batch, ClusterRecord, JobRecord, JobRow, Operation, OperationKind, RunPhase, RunRecord, SpecVersion,
+};
+pub use store::{Committed, EventFilter, JobFilter, Store};
