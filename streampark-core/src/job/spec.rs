@@ -227,14 +227,11 @@ impl JobSpec {
         if length == 0 || length > 255 || self.name.chars().any(char::is_control) {
             return invalid("name must have 1 to 255 characters and no control characters".to_owned());
         }
-        match self.parallelism {
-            // Flink's bound: org.apache.flink.runtime.state.KeyGroupRangeAssignment.UPPER_BOUND_MAX_PARALLELISM
-            Some(parallelism @ (0 | 32769..)) => {
-                return invalid(format!(
-                    "parallelism is {parallelism}, it must be 1 to 32768; leave it out for the cluster's default"
-                ));
-            }
-            _ => {}
+        // Flink's bound: KeyGroupRangeAssignment.UPPER_BOUND_MAX_PARALLELISM
+        if let Some(parallelism @ (0 | 32769..)) = self.parallelism {
+            return invalid(format!(
+                "parallelism is {parallelism}, it must be 1 to 32768; leave it out for the cluster's default"
+            ));
         }
         let restart = &self.restart;
         if !(0.0..=1.0).contains(&restart.jitter) {
