@@ -2,6 +2,7 @@
 
 mod capability;
 mod cluster;
+mod memory;
 mod observation;
 mod plan;
 mod registry;
@@ -10,6 +11,7 @@ mod submission;
 
 pub use capability::{Capability, ClusterInfo};
 pub use cluster::Cluster;
+pub use memory::{Call, Copy, CopyLog, Fault, MemoryCluster, MemoryOptions};
 pub use observation::{Observation, RunStatus};
 pub use plan::{Plan, PlanBody, PlanStep};
 pub use registry::{ClusterFactory, ClusterRegistry};
