@@ -290,7 +290,7 @@ impl Engine {
         }
         let mut points: Vec<_> =
             self.storage.values().filter(|point| point.flink_job == Some(flink_job)).cloned().collect();
-        points.sort_by(|a, b| b.completed_at.cmp(&a.completed_at));
+        points.sort_by_key(|point| std::cmp::Reverse(point.completed_at));
         points
     }
 
