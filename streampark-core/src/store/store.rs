@@ -31,7 +31,7 @@ impl Committed {
 pub struct JobFilter {
     /// In one of these states; empty is any.
     pub states: Vec<JobState>,
-    /// On this cluster.
+    /// Whose spec names this cluster.
     pub cluster: Option<String>,
     /// Whose name contains this, in any case.
     pub name_contains: Option<String>,
@@ -61,6 +61,15 @@ pub struct EventFilter {
     pub limit: Option<usize>,
 }
 
+impl EventFilter {
+    /// How many events are given where no limit is named.
+    pub const DEFAULT_LIMIT: usize = 1_000;
+}
+
+/// Checkpoints of each job that [`Store::prune`] leaves, however old: a run can start from the
+/// newest only, and older ones are deleted by Flink.
+pub(super) const KEPT_CHECKPOINTS: usize = 10;
+
 /// Where jobs, runs, restore points, history and the outbox are kept.
 ///
 /// # Contract
@@ -68,6 +77,9 @@ pub struct EventFilter {
 /// - Names of jobs are unique; a revision that does not fit is a
 ///   [`Conflict`](crate::ErrorKind::Conflict), a second job of a name [`AlreadyExists`](crate::ErrorKind::AlreadyExists).
 /// - Event sequences increase in the order of commits, without repeats.
+/// - A spec version follows the newest stored one by one and is never changed; a run, a restore point
+///   or a spec of a job that is neither stored nor in the batch is [`NotFound`](crate::ErrorKind::NotFound).
+/// - After [`close`](Self::close) every other call is a [`Conflict`](crate::ErrorKind::Conflict).
 #[async_trait]
 pub trait Store: Outbox {
     /// Commits a batch whole, or not at all.
@@ -106,7 +118,10 @@ pub trait Store: Outbox {
     /// The history.
     async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>>;
 
-    /// Removes events and finished deliveries older than `before`, at most `limit` rows; says how many went.
+    /// Removes what is older than `before`, at most `limit` rows; says how many went.
+    ///
+    /// It takes events, finished deliveries, ended runs except the newest of their job, and
+    /// checkpoints except the newest ten of their job. Jobs, specs and savepoints stay.
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64>;
 
     /// Finishes what is under way and lets go of files and locks. Later calls are refused.
