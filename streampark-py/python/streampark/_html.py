@@ -1,0 +1,36 @@
+"""Tables for notebooks. Everything is escaped: names and errors can come from anywhere."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+ROWS = 200
+WIDTH = 300
+
+
+class Table(NamedTuple):
+    """A head and its rows."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+def escape(value: Any) -> str:  # noqa: ANN401
+    """The value as text that is safe in HTML; long texts are cut."""
+    if value is None:
+        return ""
+    text = value.strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime) else str(value)
+    return html.escape(text if len(text) <= WIDTH else text[: WIDTH - 1] + "…")
+
+
+def table(content: Table) -> str:
+    """An HTML table of at most 200 rows, and a line that counts the rest."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in content.head)
+    shown = content.rows[:ROWS]
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in shown)
+    more = len(content.rows) - len(shown)
+    rest = f"<p>and {more} more</p>" if more > 0 else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
