@@ -77,7 +77,7 @@ check-rust: system
 
 .PHONY: check-dependencies
 check-dependencies: system
-	"$$($(SERVERS)/cargo-deny.sh)" --offline --log-level error check bans licenses sources
+	"$$($(SERVERS)/cargo-deny.sh)" --log-level error check bans licenses sources
 	python3 $(SERVERS)/rust-floor.py
 	python3 $(SERVERS)/dependencies.py
 

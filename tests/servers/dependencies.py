@@ -9,14 +9,31 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FORBIDDEN = [
     # package, features, crates that must not be below it
-    ("streampark-core", ["--no-default-features"], {"rusqlite", "libsqlite3-sys", "nix", "git2", "pyo3", "axum", "kube"}),
+    (
+        "streampark-core",
+        ["--no-default-features"],
+        {"rusqlite", "libsqlite3-sys", "nix", "git2", "pyo3", "axum", "kube"},
+    ),
     ("streampark-core", [], {"git2", "pyo3", "axum", "kube", "openssl-sys", "native-tls", "streampark-yarn"}),
     ("streampark-yarn", [], {"git2", "pyo3", "axum", "kube", "openssl-sys", "native-tls", "streampark-py"}),
 ]
 
 
 def tree(package, features):
-    command = ["cargo", "tree", "--locked", "-p", package, *features, "-e", "normal", "--prefix", "none", "--format", "{p}"]
+    command = [
+        "cargo",
+        "tree",
+        "--locked",
+        "-p",
+        package,
+        *features,
+        "-e",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]
     return {line.split()[0] for line in subprocess.check_output(command, text=True, cwd=ROOT).splitlines() if line}
 
 
@@ -32,7 +49,9 @@ def main():
         faults.append("[workspace.dependencies] is not in alphabetical order")
     explained = set(re.findall(r"^\| `([\w-]+)`", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE))
     faults += [f"docs/dependencies.md says nothing of {name}" for name in declared if name not in explained]
-    faults += [f"docs/dependencies.md explains {name}, which is no dependency" for name in sorted(explained - set(declared))]
+    faults += [
+        f"docs/dependencies.md explains {name}, which is no dependency" for name in sorted(explained - set(declared))
+    ]
     for fault in faults:
         print(f"dependencies: {fault}")
     print(f"dependencies: {len(declared)} in the workspace table, {len(faults)} faults")

@@ -10,10 +10,16 @@ import sys
 def main():
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
-    metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]))
+    metadata = json.loads(
+        subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"])
+    )
     (core,) = [package for package in metadata["packages"] if package["name"] == "streampark-core"]
     alone = sorted(set(core["features"]) - {"default"})
-    choices = [["--no-default-features"], *(["--no-default-features", "--features", name] for name in alone), ["--all-features"]]
+    choices = [
+        ["--no-default-features"],
+        *(["--no-default-features", "--features", name] for name in alone),
+        ["--all-features"],
+    ]
     for choice in choices:
         command = ["cargo", *words[:cut], "--locked", "-p", "streampark-core", *choice, *words[cut:]]
         print("features:", " ".join(command[1:]), flush=True)

@@ -106,25 +106,33 @@ class Hadoop:
         for folder in ("conf/webapps/hdfs", "conf/webapps/datanode", "log", "tmp", "nm-local", "nm-logs"):
             (self.work / folder).mkdir(parents=True, exist_ok=True)
         port = {name: f"localhost:{number}" for name, number in self.ports.items()}
-        self.xml("core-site.xml", {
-            "fs.defaultFS": f"hdfs://{port['fs']}",
-            "hadoop.tmp.dir": self.work / "tmp",
-            f"hadoop.proxyuser.{self.user}.hosts": "*",
-            f"hadoop.proxyuser.{self.user}.groups": "*",
-        }, self.options.core)
-        self.xml("hdfs-site.xml", {
-            "dfs.replication": 1,
-            "dfs.namenode.name.dir": f"file://{self.work}/name",
-            "dfs.datanode.data.dir": f"file://{self.work}/data",
-            "dfs.namenode.http-address": port["nn_http"],
-            "dfs.datanode.address": port["dn_data"],
-            "dfs.datanode.ipc.address": port["dn_ipc"],
-            "dfs.datanode.http.address": port["dn_http"],
-            "dfs.datanode.hostname": "localhost",
-            "dfs.namenode.datanode.registration.ip-hostname-check": "false",
-            # Else every restart with blocks waits for 30 s.
-            "dfs.namenode.safemode.extension": 0,
-        }, self.options.hdfs)
+        self.xml(
+            "core-site.xml",
+            {
+                "fs.defaultFS": f"hdfs://{port['fs']}",
+                "hadoop.tmp.dir": self.work / "tmp",
+                f"hadoop.proxyuser.{self.user}.hosts": "*",
+                f"hadoop.proxyuser.{self.user}.groups": "*",
+            },
+            self.options.core,
+        )
+        self.xml(
+            "hdfs-site.xml",
+            {
+                "dfs.replication": 1,
+                "dfs.namenode.name.dir": f"file://{self.work}/name",
+                "dfs.datanode.data.dir": f"file://{self.work}/data",
+                "dfs.namenode.http-address": port["nn_http"],
+                "dfs.datanode.address": port["dn_data"],
+                "dfs.datanode.ipc.address": port["dn_ipc"],
+                "dfs.datanode.http.address": port["dn_http"],
+                "dfs.datanode.hostname": "localhost",
+                "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+                # Else every restart with blocks waits for 30 s.
+                "dfs.namenode.safemode.extension": 0,
+            },
+            self.options.hdfs,
+        )
         yarn = {
             "yarn.resourcemanager.hostname": "localhost",
             "yarn.resourcemanager.address": port["rm"],
@@ -134,8 +142,7 @@ class Hadoop:
             "yarn.resourcemanager.webapp.address": port["rm_http"],
             # By default a NodeManager looks for a restarted ResourceManager only every 30 s.
             "yarn.resourcemanager.connect.retry-interval.ms": 500,
-            "yarn.resourcemanager.scheduler.class":
-                "org.apache.hadoop.yarn.server.resourcemanager.scheduler.capacity.CapacityScheduler",
+            "yarn.resourcemanager.scheduler.class": "org.apache.hadoop.yarn.server.resourcemanager.scheduler.capacity.CapacityScheduler",
             "yarn.nodemanager.hostname": "localhost",
             "yarn.nodemanager.address": port["nm"],
             "yarn.nodemanager.localizer.address": port["nm_localizer"],
@@ -155,48 +162,75 @@ class Hadoop:
         if self.options.rm_recovery:
             yarn |= {
                 "yarn.resourcemanager.recovery.enabled": "true",
-                "yarn.resourcemanager.store.class":
-                    "org.apache.hadoop.yarn.server.resourcemanager.recovery.FileSystemRMStateStore",
+                "yarn.resourcemanager.store.class": "org.apache.hadoop.yarn.server.resourcemanager.recovery.FileSystemRMStateStore",
                 "yarn.resourcemanager.fs.state-store.uri": f"file://{self.work}/rm-state",
             }
         if self.options.nm_expiry:
             yarn["yarn.nm.liveness-monitor.expiry-interval-ms"] = self.options.nm_expiry * 1000
         self.xml("yarn-site.xml", yarn, self.options.yarn)
-        queues = {"yarn.scheduler.capacity.root.queues": "default,flink",
-                  "yarn.scheduler.capacity.maximum-am-resource-percent": "0.9"}
+        queues = {
+            "yarn.scheduler.capacity.root.queues": "default,flink",
+            "yarn.scheduler.capacity.maximum-am-resource-percent": "0.9",
+        }
         for queue in ("default", "flink"):
             name = f"yarn.scheduler.capacity.root.{queue}."
-            queues |= {name + "capacity": 50, name + "maximum-capacity": 100, name + "user-limit-factor": 10,
-                       name + "state": "RUNNING"}
+            queues |= {
+                name + "capacity": 50,
+                name + "maximum-capacity": 100,
+                name + "user-limit-factor": 10,
+                name + "state": "RUNNING",
+            }
         self.xml("capacity-scheduler.xml", queues, self.options.scheduler)
         (self.conf / "log4j.properties").write_text(LOG4J)
 
     def xml(self, name, settings, more):
         settings = {**settings, **pairs(more)}
         body = "".join(
-            f"  <property><name>{escape(str(k))}</name><value>{escape(str(v))}</value></property>\n" for k, v in settings.items()
+            f"  <property><name>{escape(str(k))}</name><value>{escape(str(v))}</value></property>\n"
+            for k, v in settings.items()
         )
-        (self.conf / name).write_text(f"<?xml version=\"1.0\"?>\n<configuration>\n{body}</configuration>\n")
+        (self.conf / name).write_text(f'<?xml version="1.0"?>\n<configuration>\n{body}</configuration>\n')
 
     # -- processes
 
     def command(self, main):
         opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
         return [
-            f"{self.java_home}/bin/java", "-XX:+IgnoreUnrecognizedVMOptions", *opens, "-Xmx256m", "-XX:+UseSerialGC",
-            "-Djava.net.preferIPv4Stack=true", f"-Dhadoop.log.dir={self.work}/log", f"-Dyarn.log.dir={self.work}/log",
-            f"-Djava.io.tmpdir={self.work}/tmp", "-cp", f"{self.conf}:{self.home}/servers/*", main,
+            f"{self.java_home}/bin/java",
+            "-XX:+IgnoreUnrecognizedVMOptions",
+            *opens,
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-Djava.net.preferIPv4Stack=true",
+            f"-Dhadoop.log.dir={self.work}/log",
+            f"-Dyarn.log.dir={self.work}/log",
+            f"-Djava.io.tmpdir={self.work}/tmp",
+            "-cp",
+            f"{self.conf}:{self.home}/servers/*",
+            main,
         ]
 
     def environment(self):
-        return {**os.environ, "JAVA_HOME": self.java_home, "HADOOP_CONF_DIR": str(self.conf), "HADOOP_HOME": str(self.home),
-                "HADOOP_USER_NAME": self.user}
+        return {
+            **os.environ,
+            "JAVA_HOME": self.java_home,
+            "HADOOP_CONF_DIR": str(self.conf),
+            "HADOOP_HOME": str(self.home),
+            "HADOOP_USER_NAME": self.user,
+        }
 
     def spawn(self, name):
         with open(self.work / "log" / f"{name}.log", "ab") as log:
             self.children[name] = subprocess.Popen(
-                self.command(DAEMONS[name]), cwd=self.work, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True, preexec_fn=die_with_parent)
+                self.command(DAEMONS[name]),
+                cwd=self.work,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
 
     def start(self):
         started = time.monotonic()
@@ -205,8 +239,14 @@ class Hadoop:
         if not (self.work / "name").exists():
             log = self.work / "log" / "format.log"
             with open(log, "ab") as out:
-                code = subprocess.call(self.command(DAEMONS["namenode"]) + ["-format", "-nonInteractive"], cwd=self.work,
-                                       env=self.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+                code = subprocess.call(
+                    self.command(DAEMONS["namenode"]) + ["-format", "-nonInteractive"],
+                    cwd=self.work,
+                    env=self.environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                )
             if code:
                 raise Failed(f"the NameNode could not be formatted, see {log}")
         for name in DAEMONS:
@@ -254,10 +294,18 @@ class Hadoop:
     def describe(self):
         url = {name: f"http://localhost:{number}" for name, number in self.ports.items()}
         return {
-            "resource_manager": url["rm_http"], "node_manager": url["nm_http"], "web_hdfs": url["nn_http"],
-            "data_node": url["dn_http"], "fs": f"hdfs://localhost:{self.ports['fs']}", "user": self.user,
-            "conf": str(self.conf), "class_path": f"{self.conf}:{self.home}/client/*", "java_home": self.java_home,
-            "local_dirs": str(self.local), "log_dirs": str(self.logs), "ready_seconds": self.ready_seconds,
+            "resource_manager": url["rm_http"],
+            "node_manager": url["nm_http"],
+            "web_hdfs": url["nn_http"],
+            "data_node": url["dn_http"],
+            "fs": f"hdfs://localhost:{self.ports['fs']}",
+            "user": self.user,
+            "conf": str(self.conf),
+            "class_path": f"{self.conf}:{self.home}/client/*",
+            "java_home": self.java_home,
+            "local_dirs": str(self.local),
+            "log_dirs": str(self.logs),
+            "ready_seconds": self.ready_seconds,
             "pids": {name: child.pid for name, child in self.children.items()},
         }
 
@@ -267,7 +315,9 @@ class Hadoop:
         verb, _, name = line.strip().partition(" ")
         signals = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "pause": signal.SIGSTOP, "resume": signal.SIGCONT}
         if name not in DAEMONS or verb not in {*signals, "start"}:
-            raise Failed(f"unknown command {line.strip()!r}: say one of {' '.join([*signals, 'start'])} and one of {' '.join(DAEMONS)}")
+            raise Failed(
+                f"unknown command {line.strip()!r}: say one of {' '.join([*signals, 'start'])} and one of {' '.join(DAEMONS)}"
+            )
         child = self.children[name]
         if verb == "start":
             if child.poll() is None:

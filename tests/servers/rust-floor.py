@@ -18,7 +18,9 @@ def version(text):
 
 def main():
     target = next(
-        line.split()[1] for line in subprocess.check_output(["rustc", "-vV"], text=True).splitlines() if line.startswith("host:")
+        line.split()[1]
+        for line in subprocess.check_output(["rustc", "-vV"], text=True).splitlines()
+        if line.startswith("host:")
     )
     metadata = json.loads(
         subprocess.check_output(
@@ -34,7 +36,9 @@ def main():
     floor = floors.pop()
     above = [p for p in packages if p["rust_version"] and version(p["rust_version"]) > version(floor)]
     for package in above:
-        print(f"rust-floor: {package['name']} {package['version']} asks for Rust {package['rust_version']}, we name {floor}")
+        print(
+            f"rust-floor: {package['name']} {package['version']} asks for Rust {package['rust_version']}, we name {floor}"
+        )
     silent = sum(1 for package in packages if not package["rust_version"])
     print(f"rust-floor: {len(packages)} crates, {len(above)} above Rust {floor}, {silent} declare none")
     sys.exit(bool(above))

@@ -12,7 +12,9 @@ import subprocess
 import sys
 
 CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;")
-PYTEST = re.compile(r"^=*\s*((?:\d+ (?:passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?)(?:, )?)+) in [\d.]+s")
+PYTEST = re.compile(
+    r"^=*\s*((?:\d+ (?:passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?)(?:, )?)+) in [\d.]+s"
+)
 COUNTED = re.compile(r"(\d+) (passed|failed|error)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -20,7 +22,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 def run(command):
     """What one command passed and failed."""
     passed = failed = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as child:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as child:
         for line in child.stdout:
             sys.stdout.write(line)
             sys.stdout.flush()
