@@ -37,13 +37,35 @@ DAEMONS = {
     "resourcemanager": "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
     "nodemanager": "org.apache.hadoop.yarn.server.nodemanager.NodeManager",
 }
-OPENED = (
-    "java.io java.lang java.lang.reflect java.math java.net java.text java.util java.util.concurrent java.util.zip "
-    "sun.security.util sun.security.x509"
-).split()
-PORTS = (
-    "fs nn_http dn_data dn_ipc dn_http rm rm_scheduler rm_tracker rm_admin rm_http nm nm_localizer nm_http nm_collector"
-).split()
+OPENED = [
+    "java.io",
+    "java.lang",
+    "java.lang.reflect",
+    "java.math",
+    "java.net",
+    "java.text",
+    "java.util",
+    "java.util.concurrent",
+    "java.util.zip",
+    "sun.security.util",
+    "sun.security.x509",
+]
+PORTS = [
+    "fs",
+    "nn_http",
+    "dn_data",
+    "dn_ipc",
+    "dn_http",
+    "rm",
+    "rm_scheduler",
+    "rm_tracker",
+    "rm_admin",
+    "rm_http",
+    "nm",
+    "nm_localizer",
+    "nm_http",
+    "nm_collector",
+]
 READY_SECONDS = 120
 LOG4J = """log4j.rootLogger=INFO,console
 log4j.appender.console=org.apache.log4j.ConsoleAppender
@@ -229,7 +251,7 @@ class Hadoop:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 (one thread here)
             )
 
     def start(self):
