@@ -159,3 +159,26 @@ impl Outbox for MemoryStore {
         Ok(self.open()?.outbox.dead_letters(limit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::suite;
+    use crate::{EventKind, store::EventFilter};
+
+    #[tokio::test]
+    async fn it_does_what_every_store_does() {
+        suite::run_all(|| async { MemoryStore::default() }).await;
+    }
+
+    #[tokio::test]
+    async fn history_is_bounded() {
+        let store = MemoryStore::default().with_history_limit(10);
+        for n in 0..25 {
+            let event = Event::new(EventKind::Requested, "ann", Timestamp::UNIX_EPOCH, n.to_string());
+            store.commit(Batch { events: vec![event], ..Batch::default() }).await.unwrap();
+        }
+        let kept = store.events(&EventFilter::default()).await.unwrap();
+        assert_eq!(kept.iter().map(|event| event.sequence).collect::<Vec<_>>(), (16..=25).collect::<Vec<_>>());
+    }
+}

@@ -1,5 +1,6 @@
 //! The outbox of a [`MemoryStore`](super::MemoryStore).
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
@@ -52,8 +53,12 @@ impl MemoryOutbox {
     }
 
     pub(super) fn dead_letters(&self, limit: usize) -> Vec<Delivery> {
-        let newest_first = self.finished.iter().rev().filter_map(|(position, _)| self.rows.get(position));
-        newest_first.filter(|delivery| delivery.state == DeliveryState::Dead).take(limit).cloned().collect()
+        let dead = self.finished.iter().filter_map(|(position, at)| {
+            self.rows.get(position).filter(|row| row.state == DeliveryState::Dead).map(|row| ((*at, *position), row))
+        });
+        let mut dead: Vec<_> = dead.collect();
+        dead.sort_by_key(|(age, _)| Reverse(*age));
+        dead.into_iter().take(limit).map(|(_, row)| row.clone()).collect()
     }
 
     pub(super) fn retry(&mut self, ids: &[DeliveryId], error: &str, next_at: Timestamp) {
