@@ -1,9 +1,11 @@
-//! One tokio runtime for the module, and the two ways to wait for it: blocking, and awaited.
+//! One tokio runtime for the module, and calls that can be waited for or awaited.
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::pin::Pin;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use pyo3::IntoPyObjectExt as _;
 use pyo3::prelude::*;
 use streampark_core::{Error, ErrorKind};
 use tokio::runtime::Runtime;
@@ -37,33 +39,62 @@ pub(crate) fn runtime() -> PyResult<&'static Runtime> {
     })
 }
 
-/// Waits for `future`: with the interpreter free and Ctrl-C heard where `blocking`, else as an
-/// awaitable of the running asyncio loop.
-pub(crate) fn wait<'py, T, F>(py: Python<'py>, blocking: bool, future: F) -> PyResult<Bound<'py, PyAny>>
-where
-    F: Future<Output = streampark_core::Result<T>> + Send + 'static,
-    T: for<'a> IntoPyObject<'a> + Send + 'static,
-{
-    let runtime = runtime()?;
-    if blocking {
-        let value = py.detach(|| runtime.block_on(interruptible(future)))?;
-        return value.into_bound_py_any(py);
-    }
-    let task = runtime.spawn(future);
-    pyo3_async_runtimes::tokio::future_into_py(py, async move {
-        let abort = AbortOnDrop(task.abort_handle());
-        let result = match task.await {
-            Ok(result) => result.map_err(|error| raise(&error)),
-            Err(source) => Err(raise(&Error::new(ErrorKind::Internal, "a task ended early").with_context("reason", source))),
+/// What a call gives, made into a Python object once the interpreter is at hand.
+type Value = Box<dyn for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>> + Send>;
+type Call = Pin<Box<dyn Future<Output = streampark_core::Result<Value>> + Send>>;
+
+/// A call that has not begun: `wait()` makes it and blocks, `await` makes it in asyncio.
+#[pyclass(frozen, module = "streampark._streampark")]
+pub(crate) struct Pending(Mutex<Option<Call>>);
+
+impl Pending {
+    pub(crate) fn new<T, F>(future: F) -> Self
+    where
+        F: Future<Output = streampark_core::Result<T>> + Send + 'static,
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+    {
+        let call = async move {
+            let value = future.await?;
+            Ok(Box::new(move |py: Python<'_>| value.into_bound_py_any(py)) as Value)
         };
-        drop(abort);
-        result
-    })
+        Self(Mutex::new(Some(Box::pin(call))))
+    }
+
+    fn take(&self) -> PyResult<Call> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .ok_or_else(|| raise(&Error::invalid("a call can be waited for once; make the call again")))
+    }
 }
 
-use pyo3::IntoPyObjectExt as _;
+#[pymethods]
+impl Pending {
+    /// Makes the call: the interpreter is free meanwhile, and Ctrl-C ends it.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (call, runtime) = (self.take()?, runtime()?);
+        let value = py.detach(|| runtime.block_on(interruptible(call)))?;
+        value(py)
+    }
 
-struct AbortOnDrop(tokio::task::AbortHandle);
+    fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let task = AbortOnDrop(runtime()?.spawn(self.take()?));
+        let awaitable = pyo3_async_runtimes::tokio::future_into_py(py, async move {
+            let mut task = task;
+            match (&mut task.0).await {
+                Ok(Ok(value)) => Python::attach(|py| value(py).map(Bound::unbind)),
+                Ok(Err(error)) => Err(raise(&error)),
+                Err(source) => {
+                    Err(raise(&Error::new(ErrorKind::Internal, "a call ended early").with_context("reason", source)))
+                }
+            }
+        })?;
+        awaitable.call_method0("__await__")
+    }
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<streampark_core::Result<Value>>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -71,11 +102,11 @@ impl Drop for AbortOnDrop {
     }
 }
 
-async fn interruptible<T>(future: impl Future<Output = streampark_core::Result<T>>) -> PyResult<T> {
-    tokio::pin!(future);
+async fn interruptible(call: Call) -> PyResult<Value> {
+    tokio::pin!(call);
     loop {
         tokio::select! {
-            result = &mut future => return result.map_err(|error| raise(&error)),
+            result = &mut call => return result.map_err(|error| raise(&error)),
             () = tokio::time::sleep(Duration::from_millis(100)) => Python::attach(|py| py.check_signals())?,
         }
     }

@@ -78,10 +78,7 @@ impl RunKey {
 
     /// Flink's JobID of this run: 128 bits of SHA-256 over job and generation.
     pub fn flink_job_id(&self) -> FlinkJobId {
-        let digest = self.digest();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        FlinkJobId::from_hash(bytes)
+        FlinkJobId::from_hash(&self.digest())
     }
 
     /// A tag for engines that label their applications: ASCII, lower case, at most 100 characters,

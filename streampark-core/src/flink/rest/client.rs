@@ -1,0 +1,368 @@
+//! One connection pool to one cluster's JobManagers.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Body, Method, Response, StatusCode, redirect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::error;
+use super::options::{RestOptions, parse_base};
+use crate::flink::FlinkVersion;
+use crate::{Error, ErrorKind, Result};
+
+/// A client of the REST interface of one Flink cluster, 1.16 to 2.3.
+///
+/// Cloning is cheap and shares the connections. Nothing is sent before the first call.
+///
+/// # Guarantees
+/// - Every request has a timeout and the size of every answer a bound.
+/// - What changes the cluster is never sent twice: another JobManager is tried only where the
+///   connection was never made, or where the JobManager said that it has no leader.
+/// - An error whose [`status`](crate::Error::status) is `Unknown` left this process and may have
+///   taken effect.
+/// - Redirects are followed within the same host and port only.
+#[derive(Clone)]
+pub struct RestClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    first: Url,
+    others: Vec<Url>,
+    /// Which address answered last, counted from `first`.
+    current: AtomicUsize,
+    version: Mutex<Option<FlinkVersion>>,
+    options: RestOptions,
+}
+
+impl Inner {
+    fn address(&self, index: usize) -> &Url {
+        index.checked_sub(1).and_then(|index| self.others.get(index)).unwrap_or(&self.first)
+    }
+}
+
+/// One request, not yet bound to a base URL.
+pub(super) struct Call<'a> {
+    pub(super) operation: &'static str,
+    method: Method,
+    path: Vec<&'a str>,
+    query: &'a [(&'a str, &'a str)],
+    body: Option<Bytes>,
+    timeout: Option<Duration>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(operation: &'static str, method: Method, path: &[&'a str]) -> Self {
+        Self { operation, method, path: path.to_vec(), query: &[], body: None, timeout: None }
+    }
+
+    pub(super) fn get(operation: &'static str, path: &[&'a str]) -> Self {
+        Self::new(operation, Method::GET, path)
+    }
+
+    pub(super) fn query(mut self, query: &'a [(&'a str, &'a str)]) -> Self {
+        self.query = query;
+        self
+    }
+
+    pub(super) fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    pub(super) fn json(mut self, body: &impl Serialize) -> Result<Self> {
+        let bytes = serde_json::to_vec(body).map_err(|source| {
+            Error::new(ErrorKind::Internal, "the request cannot be written as JSON")
+                .with_operation(self.operation)
+                .with_source(source)
+        })?;
+        self.body = Some(Bytes::from(bytes));
+        Ok(self)
+    }
+
+    fn changes_something(&self) -> bool {
+        self.method != Method::GET
+    }
+}
+
+impl RestClient {
+    /// A client with these options; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for an address, certificate, key or header that can never work.
+    pub fn new(options: RestOptions) -> Result<Self> {
+        let mut bases = options.urls.iter().map(|url| parse_base(url)).collect::<Result<Vec<_>>>()?.into_iter();
+        let first = bases.next().ok_or_else(|| {
+            Error::invalid("no address of a JobManager is given; give at least one, as http://host:8081/")
+        })?;
+        let http = build_http(&options)?;
+        let inner = Inner {
+            http,
+            first,
+            others: bases.collect(),
+            current: AtomicUsize::new(0),
+            version: Mutex::new(None),
+            options,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A client of the JobManager at `url` with default options.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] where `url` is no http or https address.
+    pub fn connect_to(url: impl Into<String>) -> Result<Self> {
+        Self::new(RestOptions::new([url.into()]))
+    }
+
+    /// The address that answered last; the first one before any call.
+    pub fn base_url(&self) -> &Url {
+        self.inner.address(self.inner.current.load(Ordering::Relaxed))
+    }
+
+    /// The options this client was made with.
+    pub fn options(&self) -> &RestOptions {
+        &self.inner.options
+    }
+
+    /// Flink's version, asked once and kept until another JobManager answers.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub async fn version(&self) -> Result<FlinkVersion> {
+        let known = self.inner.version.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some(version) => Ok(version),
+            None => Ok(self.config().await?.flink_version),
+        }
+    }
+
+    pub(super) fn remember_version(&self, version: &FlinkVersion) {
+        *self.inner.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version.clone());
+    }
+
+    pub(super) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
+        let operation = call.operation;
+        let changes = call.changes_something();
+        let (base, status, content_type, body) = self.exchange(call).await?;
+        error::parse(status, content_type.as_deref(), &body, changes)
+            .map_err(|e| e.with_operation(operation).with_context("url", base))
+    }
+
+    /// As [`json`](Self::json), but an answer that refuses comes with Flink's own exceptions.
+    pub(super) async fn json_or_cause<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Result<T, error::Refused>> {
+        let operation = call.operation;
+        let changes = call.changes_something();
+        let (base, status, content_type, body) = self.exchange(call).await?;
+        let parsed = error::parse(status, content_type.as_deref(), &body, changes);
+        let told = |e: Error| e.with_operation(operation).with_context("url", base);
+        Ok(parsed.map_err(|e| error::Refused { error: told(e), cause: error::cause_of(&body) }))
+    }
+
+    /// Sends to the JobManager that answered last, then to the others as far as that is safe.
+    async fn exchange(&self, call: Call<'_>) -> Result<(Url, StatusCode, Option<String>, Bytes)> {
+        let count = 1 + self.inner.others.len();
+        let start = self.inner.current.load(Ordering::Relaxed);
+        let mut first_error = None;
+        for index in (0..count).map(|step| (start + step) % count) {
+            let base = self.inner.address(index);
+            let failure = match self.once(base, &call).await {
+                Ok((status, content_type, body)) if count > 1 && error::has_no_leader(status, &body) => {
+                    error::from_answer(status, content_type.as_deref(), &body, false)
+                }
+                Ok((status, content_type, body)) => {
+                    if self.inner.current.swap(index, Ordering::Relaxed) != index {
+                        *self.inner.version.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    }
+                    return Ok((base.clone(), status, content_type, body));
+                }
+                Err(failure) => failure,
+            };
+            let failure = failure.with_operation(call.operation).with_context("url", base);
+            let may_go_on = failure.is_retryable();
+            if first_error.is_none() || !may_go_on {
+                first_error = Some(failure);
+            }
+            if !may_go_on {
+                break;
+            }
+        }
+        Err(first_error.unwrap_or_else(|| Error::new(ErrorKind::Internal, "no JobManager was asked")))
+    }
+
+    async fn once(&self, base: &Url, call: &Call<'_>) -> Result<(StatusCode, Option<String>, Bytes)> {
+        let url = resolve(base, &call.path);
+        let mut attempts_left = if call.changes_something() { 1 } else { 2 };
+        loop {
+            attempts_left -= 1;
+            let mut request = self
+                .inner
+                .http
+                .request(call.method.clone(), url.clone())
+                .timeout(call.timeout.unwrap_or(self.inner.options.timeout));
+            if !call.query.is_empty() {
+                request = request.query(call.query);
+            }
+            if let Some(body) = &call.body {
+                request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+            }
+            let sent = async {
+                let response = request.send().await?;
+                let (status, content_type) = (response.status(), content_type(&response));
+                Ok::<_, reqwest::Error>((status, content_type, response))
+            };
+            match sent.await {
+                Ok((status, content_type, response)) => {
+                    let body = self.read(response, call).await?;
+                    return Ok((status, content_type, body));
+                }
+                // A kept connection that the server closed meanwhile: a question may be asked again.
+                Err(failure) if attempts_left > 0 && error::is_stale_connection(&failure) => {}
+                Err(failure) => return Err(error::from_transport(failure, base, call.changes_something())),
+            }
+        }
+    }
+
+    async fn read(&self, mut response: Response, call: &Call<'_>) -> Result<Bytes> {
+        let limit = self.inner.options.max_answer;
+        let mut body = Vec::with_capacity(response.content_length().unwrap_or(0).min(limit as u64) as usize);
+        let base = response.url().clone();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(error::too_long(limit)),
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(Bytes::from(body)),
+                Err(failure) => return Err(error::from_transport(failure, &base, call.changes_something())),
+            }
+        }
+    }
+
+    /// Sends a body that can be sent only once, to the JobManager that answered last.
+    pub(super) async fn send_stream<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        content_type_header: String,
+        length: u64,
+        body: Body,
+    ) -> Result<T> {
+        let base = self.base_url().clone();
+        let told = |e: Error| e.with_operation(call.operation).with_context("url", &base);
+        let request = self
+            .inner
+            .http
+            .request(call.method.clone(), resolve(&base, &call.path))
+            .timeout(self.inner.options.transfer_timeout)
+            .header(CONTENT_TYPE, content_type_header)
+            .header(reqwest::header::CONTENT_LENGTH, length)
+            .body(body);
+        // A jar that arrived twice is two files and no running job: safe to send again.
+        let response = request.send().await.map_err(|e| told(error::from_transport(e, &base, false)))?;
+        let (status, kind) = (response.status(), content_type(&response));
+        let body = self.read(response, &call).await.map_err(told)?;
+        error::parse(status, kind.as_deref(), &body, false).map_err(told)
+    }
+
+    /// Asks for a long text; the caller reads it piece by piece.
+    pub(super) async fn open_stream(&self, call: Call<'_>) -> Result<Response> {
+        let base = self.base_url().clone();
+        let told = |e: Error| e.with_operation(call.operation).with_context("url", &base);
+        let request = self
+            .inner
+            .http
+            .request(call.method.clone(), resolve(&base, &call.path))
+            .timeout(self.inner.options.transfer_timeout);
+        let response = request.send().await.map_err(|e| told(error::from_transport(e, &base, false)))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let kind = content_type(&response);
+        let body = self.read(response, &call).await.map_err(told)?;
+        Err(told(error::from_answer(status, kind.as_deref(), &body, false)))
+    }
+}
+
+impl fmt::Debug for RestClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestClient").field("url", &self.base_url().as_str()).finish_non_exhaustive()
+    }
+}
+
+fn build_http(options: &RestOptions) -> Result<reqwest::Client> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    for (name, value) in &options.headers {
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| Error::invalid(format!("'{name}' is no name of an HTTP header")))?;
+        let mut value = HeaderValue::from_str(value.resolve()?.expose()).map_err(|_| {
+            Error::invalid(format!("the value of header '{name}' has a character that a header cannot carry"))
+        })?;
+        value.set_sensitive(true);
+        headers.append(key, value);
+    }
+    let same_place = redirect::Policy::custom(|attempt| {
+        let from = attempt.previous().first();
+        let same = from.is_some_and(|from| from.origin() == attempt.url().origin());
+        if same && attempt.previous().len() < 4 { attempt.follow() } else { attempt.stop() }
+    });
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("streampark-sdk/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers)
+        .connect_timeout(options.connect_timeout)
+        .timeout(options.transfer_timeout.max(options.run_timeout))
+        .redirect(same_place)
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(4)
+        .pool_idle_timeout(Duration::from_secs(60));
+    if !options.proxy_from_env {
+        builder = builder.no_proxy();
+    }
+    if let Some(pem) = &options.tls_ca {
+        let bad = "the CA certificate is not in PEM form; it begins with -----BEGIN CERTIFICATE-----";
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(pem).map_err(|source| Error::invalid(bad).with_source(source))?;
+        if certificates.is_empty() {
+            return Err(Error::invalid(bad));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    match (&options.tls_certificate, &options.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let mut pem = certificate.clone();
+            pem.push(b'\n');
+            pem.extend_from_slice(key.expose().as_bytes());
+            let identity = reqwest::Identity::from_pem(&pem).map_err(|source| {
+                Error::invalid("the client certificate or its key is not in PEM form, or they do not belong together")
+                    .with_source(source)
+            })?;
+            builder = builder.identity(identity);
+        }
+        (None, None) => {}
+        _ => return Err(Error::invalid("a client certificate and its key go together; give both or none")),
+    }
+    builder.build().map_err(|source| {
+        Error::invalid("the TLS settings cannot be used; check the certificates and the key").with_source(source)
+    })
+}
+
+fn resolve(base: &Url, path: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url
+}
+
+fn content_type(response: &Response) -> Option<String> {
+    response.headers().get(CONTENT_TYPE)?.to_str().ok().map(str::to_owned)
+}
