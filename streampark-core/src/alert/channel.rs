@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
-use super::alert::Alert;
+use super::alert::{Alert, AlertId, AlertKind};
 use super::outbox::DeliveryId;
 use crate::Result;
 
@@ -25,6 +26,14 @@ impl Message {
     /// The first attempt to say `alerts`.
     pub fn new(id: DeliveryId, alerts: Vec<Alert>) -> Self {
         Self { id, alerts, attempt: 1 }
+    }
+
+    /// A message that only shows that a channel works.
+    pub fn test(at: Timestamp) -> Self {
+        let id = AlertId::generate();
+        let mut alert = Alert::new(id, AlertKind::Test, format!("test/{id}"), "this is a test message", at);
+        alert.action = Some("nothing has to be done: somebody tries out whether this channel works".to_owned());
+        Self::new(DeliveryId::generate(), vec![alert])
     }
 }
 

@@ -2,8 +2,12 @@
 
 mod alert;
 mod channel;
+mod delivery;
 mod outbox;
+mod pace;
+mod worker;
 
 pub use alert::{Alert, AlertId, AlertKind, Severity};
 pub use channel::{Channel, ChannelLimits, Message, Receipt};
+pub use delivery::{ChannelStatus, Dispatcher, DispatcherOptions, Raise, test_message};
 pub use outbox::{Delivery, DeliveryId, DeliveryState, Outbox};

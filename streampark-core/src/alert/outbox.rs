@@ -5,6 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::alert::Alert;
@@ -24,6 +25,35 @@ impl DeliveryId {
     /// The identity made of these 128 bits.
     pub fn from_u128(value: u128) -> Self {
         Self(Uuid::from_u128(value))
+    }
+
+    /// The identity as 128 bits.
+    pub fn as_u128(self) -> u128 {
+        self.0.as_u128()
+    }
+
+    /// The identity of one message that says all of these: the delivery's own where it is one,
+    /// else derived from them, so that the same deliveries always make the same message.
+    pub fn of_all(deliveries: &[DeliveryId]) -> Self {
+        if let [only] = deliveries {
+            return *only;
+        }
+        let mut hash = Sha256::new();
+        for delivery in deliveries {
+            hash.update(delivery.0.as_bytes());
+        }
+        Self::of_hash(hash)
+    }
+
+    /// An identity that belongs to this one, the same for the same `purpose`.
+    pub fn derived(self, purpose: &str) -> Self {
+        Self::of_hash(Sha256::new().chain_update(self.0.as_bytes()).chain_update(purpose))
+    }
+
+    fn of_hash(hash: Sha256) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.finalize()[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 }
 
