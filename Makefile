@@ -52,6 +52,7 @@ test-unit: system venv ## libraries, documentation examples, each feature alone,
 test-flink: system venv ## against real Flink, both major versions
 	@$(flink_env)
 	$(TALLY) test-flink \
+		-- $(MAKE) check-runner \
 		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'flink*' \
 		-- $(SERVERS)/develop.sh \
 		-- $(PYTEST) -m flink streampark-py/tests

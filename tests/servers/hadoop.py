@@ -363,17 +363,19 @@ class Hadoop:
         return found
 
     def stop(self):
-        live = [child for child in self.children.values() if child.poll() is None]
-        for child in live:
-            child.send_signal(signal.SIGCONT)
-            child.terminate()
-        end = time.monotonic() + 15
-        for child in live:
-            try:
-                child.wait(max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        # The NodeManager first: it ends its containers, and without a ResourceManager it would wait for one.
+        for group in (["nodemanager"], ["resourcemanager", "datanode", "namenode"]):
+            live = [child for name, child in self.children.items() if name in group and child.poll() is None]
+            for child in live:
+                child.send_signal(signal.SIGCONT)
+                child.terminate()
+            end = time.monotonic() + 8
+            for child in live:
+                try:
+                    child.wait(max(0.1, end - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
         self.end_containers()
 
     def end_containers(self):

@@ -12,7 +12,7 @@ at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
 
 # java_version: the major version of the java that would run, or nothing.
 java_version() {
-    "${JAVA_HOME:+$JAVA_HOME/bin/}java" -version 2>&1 | sed -n 's/.* version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n1
+    { "${JAVA_HOME:+$JAVA_HOME/bin/}java" -version 2>&1 || true; } | sed -n 's/.* version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n1
 }
 
 # Each missing thing: a word for people, and the Debian packages that bring it.
@@ -25,10 +25,12 @@ look() {
     python_with_venv >/dev/null || { missing+=("Python 3.9 with venv"); packages+=(python3 python3-venv); }
     case "$(java_version)" in
         11 | 17) ;;
-        *) missing+=("Java 11 or 17"); packages+=("$jdk_package") ;;
+        "") missing+=("a JDK 11 or 17"); packages+=("$jdk_package") ;;
+        *) missing+=("a JDK 11 or 17 (java is $(java_version): set JAVA_HOME to the right one)"); packages+=("$jdk_package") ;;
     esac
-    if [ ${#missing[@]} -eq 0 ] || [ "${missing[-1]}" != "Java 11 or 17" ]; then
-        "${JAVA_HOME:+$JAVA_HOME/bin/}javac" -version >/dev/null 2>&1 || { missing+=("a Java compiler"); packages+=("$jdk_package"); }
+    if [ -n "$(java_version)" ] && ! "${JAVA_HOME:+$JAVA_HOME/bin/}javac" -version >/dev/null 2>&1; then
+        missing+=("a Java compiler")
+        packages+=("$jdk_package")
     fi
     if [ "$target" = hadoop ] && ! command -v mvn >/dev/null; then
         missing+=(Maven)
