@@ -12,6 +12,7 @@ pub mod flink;
 pub mod job;
 pub mod project;
 pub mod store;
+pub mod supervisor;
 
 pub use clock::{Clock, SharedClock, SystemClock, TokioClock};
 pub use error::{Error, ErrorKind, ErrorStatus, Result};

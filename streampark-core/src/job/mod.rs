@@ -20,7 +20,9 @@ pub use jar::JarProgram;
 pub use launch::{Launch, Location, Resource, Runtime};
 pub use program::{Program, ProgramContext, ProgramFactory, ProgramRegistry, ProgramSpec, Resolve};
 pub use restart::{RestartDecision, RestartHistory, RestartMode, RestartPolicy};
-pub use restore::{ClaimMode, RestoreKind, RestoreOptions, RestorePoint, StateNeed, UpgradeMode, Verification};
+pub use restore::{
+    ClaimMode, RestoreKind, RestoreOptions, RestorePoint, StartFrom, StateNeed, UpgradeMode, Verification,
+};
 pub use spec::JobSpec;
 pub use sql::SqlProgram;
 pub use state::{Desired, JobState};

@@ -120,6 +120,20 @@ pub enum StateNeed {
     None,
 }
 
+/// Where the next run of a job starts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StartFrom {
+    /// At the newest restore point that exists; empty where the job never had state.
+    #[default]
+    Newest,
+    /// At the savepoint or retained checkpoint with this path.
+    Path(String),
+    /// Without state, because somebody said so.
+    Empty,
+}
+
 /// How a job gets its state back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

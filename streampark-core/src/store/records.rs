@@ -8,7 +8,7 @@ use crate::alert::Delivery;
 use crate::cluster::Stop;
 use crate::flink::FlinkJobId;
 use crate::job::{
-    Desired, Failure, Generation, JobId, JobSpec, JobState, RestartHistory, RestorePoint, RunKey, RunRef,
+    Desired, Failure, Generation, JobId, JobSpec, JobState, RestartHistory, RestorePoint, RunKey, RunRef, StartFrom,
 };
 
 /// A job: what is wanted of it, and where it stands.
@@ -29,6 +29,9 @@ pub struct JobRecord {
     pub state: JobState,
     /// The newest run; 0 before the first.
     pub generation: Generation,
+    /// Where the next run starts.
+    #[serde(default)]
+    pub start_from: StartFrom,
     /// What is being done on somebody's request, until it has ended.
     #[serde(default)]
     pub operation: Option<Operation>,
@@ -58,6 +61,7 @@ impl JobRecord {
             desired: Desired::Cancelled,
             state: JobState::New,
             generation: 0,
+            start_from: StartFrom::Newest,
             operation: None,
             restarts: RestartHistory::default(),
             reason: None,
