@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::observation::Observation;
 use crate::Result;
 use crate::flink::{FlinkConfig, FlinkJobId};
-use crate::job::{ClaimMode, DeploymentId, Launch, RestorePoint, RunRef};
+use crate::job::{ClaimMode, DeploymentId, JobSpec, Launch, RestorePoint, RunRef};
 
 /// Everything a cluster needs to start one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,23 @@ impl Submission {
             allow_non_restored_state: false,
             claim_mode: ClaimMode::default(),
             labels: std::collections::BTreeMap::new(),
+        }
+    }
+}
+
+impl Submission {
+    /// A submission of `launch` as `run` by the rules of `spec`: the program's own configuration, then
+    /// the job's over it. Starts empty; set [`restore`](Self::restore) to start from state.
+    pub fn of_spec(run: RunRef, spec: &JobSpec, launch: Launch) -> Self {
+        let mut config = launch.config.clone();
+        config.extend(&spec.flink);
+        Self {
+            config,
+            parallelism: spec.parallelism,
+            allow_non_restored_state: spec.restore.allow_non_restored_state,
+            claim_mode: spec.restore.claim_mode,
+            labels: spec.labels.clone(),
+            ..Self::new(run, &spec.name, launch)
         }
     }
 }

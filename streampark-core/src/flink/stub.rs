@@ -12,6 +12,9 @@ impl FlinkConfig {
     pub fn set(&mut self, k: impl Into<String>, v: impl Into<String>) {
         self.0.insert(k.into(), v.into());
     }
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(other.0.clone());
+    }
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
