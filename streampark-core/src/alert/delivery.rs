@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Result, SharedClock};
 #[async_trait]
 pub trait Raise: fmt::Debug + Send + Sync + 'static {
     /// Commits a new delivery. Its identity is derived from what could not be delivered, and the
-    /// call is repeated after a crash: a delivery that is there already by its id is left as it is.
+    /// call is repeated after a crash: [`AlreadyExists`](ErrorKind::AlreadyExists) is as good as done.
     async fn raise(&self, delivery: Delivery) -> Result<()>;
 }
 

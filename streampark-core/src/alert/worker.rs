@@ -254,6 +254,7 @@ impl Worker {
             let delivery = Delivery::new(group.message.id.derived(&other.name), other.name.clone(), alert);
             match store(raise.raise(delivery)).await {
                 Ok(()) => other.wake.notify_one(),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     tracing::error!(channel = %other.name, error = %error.chain(), "no other channel could be told of a dead letter");
                 }

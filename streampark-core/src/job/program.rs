@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::dependency::Dependency;
+use super::download::DownloadOptions;
 use super::jar::JarProgram;
 use super::launch::{Launch, Resource};
 use super::sql::SqlProgram;
@@ -61,12 +62,20 @@ pub struct ProgramContext {
     pub base: PathBuf,
     /// Finds artifacts and shared resources, where the platform has them.
     pub resolver: Option<Arc<dyn Resolve>>,
+    /// The bounds of downloads.
+    pub downloads: DownloadOptions,
 }
 
 impl ProgramContext {
     /// A context with `cache` as its folder; relative paths start at the working folder.
     pub fn new(cache: impl Into<PathBuf>) -> Self {
-        Self { flink_version: None, cache: cache.into(), base: PathBuf::new(), resolver: None }
+        Self {
+            flink_version: None,
+            cache: cache.into(),
+            base: PathBuf::new(),
+            resolver: None,
+            downloads: DownloadOptions::default(),
+        }
     }
 
     /// Sets the Flink version.
@@ -87,6 +96,13 @@ impl ProgramContext {
     #[must_use]
     pub fn with_resolver(mut self, resolver: Option<Arc<dyn Resolve>>) -> Self {
         self.resolver = resolver;
+        self
+    }
+
+    /// Sets the bounds of downloads.
+    #[must_use]
+    pub fn with_downloads(mut self, options: DownloadOptions) -> Self {
+        self.downloads = options;
         self
     }
 }
