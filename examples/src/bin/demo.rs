@@ -27,7 +27,8 @@ const CHECKPOINT: u64 = 7;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let data = std::env::current_dir()?.join("demo-data").join(jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string());
+    let data =
+        std::env::current_dir()?.join("demo-data").join(jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string());
     std::fs::create_dir_all(&data)?;
     let clock = Timeline::new();
 
@@ -55,7 +56,10 @@ async fn main() -> Result<()> {
     platform.shutdown().await?;
     flink.stop().await?;
     clock.say("Flink is stopped");
-    println!("\nthe data are in {}\n  jobs.db  jobs, runs, history\n  flink/   Flink's logs\n  output/  what the job wrote", data.display());
+    println!(
+        "\nthe data are in {}\n  jobs.db  jobs, runs, history\n  flink/   Flink's logs\n  output/  what the job wrote",
+        data.display()
+    );
     result
 }
 
