@@ -22,7 +22,7 @@ pub async fn a_batch_is_whole_or_not_at_all(store: &dyn Store) {
         batch.deliveries = vec![delivery(1, "oncall")];
         batch
     };
-    let broken: [(&str, ErrorKind, Batch); 6] = [
+    let broken: [(&str, ErrorKind, Batch); 5] = [
         ("revision", ErrorKind::Conflict, {
             let mut batch = full();
             batch.job.as_mut().unwrap().revision = 9;
@@ -46,11 +46,6 @@ pub async fn a_batch_is_whole_or_not_at_all(store: &dyn Store) {
         ("restore point", ErrorKind::NotFound, {
             let mut batch = full();
             batch.restore_points.push((id(2), checkpoint(2, 2)));
-            batch
-        }),
-        ("delivery", ErrorKind::AlreadyExists, {
-            let mut batch = full();
-            batch.deliveries.push(delivery(1, "oncall"));
             batch
         }),
     ];
