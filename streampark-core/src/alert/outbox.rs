@@ -130,13 +130,15 @@ pub trait Outbox: fmt::Debug + Send + Sync + 'static {
     /// How many deliveries of `channel` are pending.
     async fn pending_count(&self, channel: &str) -> Result<u64>;
 
-    /// Marks deliveries as accepted.
+    /// Marks deliveries as accepted, which is one more attempt of each.
+    ///
+    /// Here and in the next two, a delivery that is not pending any more, or not stored, is passed over.
     async fn delivered(&self, ids: &[DeliveryId], at: Timestamp) -> Result<()>;
 
     /// Records a failed attempt and when the next one is due.
     async fn retry(&self, ids: &[DeliveryId], error: &str, next_at: Timestamp) -> Result<()>;
 
-    /// Gives deliveries up.
+    /// Gives deliveries up after one more attempt.
     async fn dead(&self, ids: &[DeliveryId], error: &str, at: Timestamp) -> Result<()>;
 
     /// Dead letters, newest first, at most `limit`.

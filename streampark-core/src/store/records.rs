@@ -280,7 +280,7 @@ pub struct Batch {
     pub cluster: Option<ClusterRecord>,
     /// What happened.
     pub events: Vec<Event>,
-    /// What is to be said.
+    /// What is to be said; one whose identity is stored already is left as it is.
     pub deliveries: Vec<Delivery>,
 }
 

@@ -3,7 +3,6 @@
 use std::fmt::Display;
 
 use super::records::JobRecord;
-use crate::alert::DeliveryId;
 use crate::job::{JobId, RunKey};
 use crate::{Error, ErrorKind};
 
@@ -55,8 +54,4 @@ pub(super) fn no_such_spec(job: &JobRecord) -> Error {
         "job '{}' names version {} of its spec, which is not stored; put it into the same batch",
         job.name, job.spec_version
     ))
-}
-
-pub(super) fn delivery_twice(id: DeliveryId) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("delivery {id} is stored already; a new message has a new id"))
 }

@@ -11,7 +11,7 @@ use axum::routing::get;
 
 use super::super::jar::tests::write_jar;
 use super::*;
-use crate::job::{DownloadOptions, Resolve};
+use crate::job::Resolve;
 
 /// A web server on a free port of this machine, ended with the test.
 struct Server {

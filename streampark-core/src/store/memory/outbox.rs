@@ -1,12 +1,10 @@
 //! The outbox of a [`MemoryStore`](super::MemoryStore).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::super::rules;
-use crate::Result;
 use crate::alert::{Delivery, DeliveryId, DeliveryState};
 
 #[derive(Debug, Default)]
@@ -20,16 +18,11 @@ pub(super) struct MemoryOutbox {
 }
 
 impl MemoryOutbox {
-    pub(super) fn check(&self, deliveries: &[Delivery]) -> Result<()> {
-        let mut seen = HashSet::new();
-        match deliveries.iter().find(|d| self.positions.contains_key(&d.id) || !seen.insert(d.id)) {
-            Some(twice) => Err(rules::delivery_twice(twice.id)),
-            None => Ok(()),
-        }
-    }
-
     pub(super) fn add(&mut self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
+            if self.positions.contains_key(&delivery.id) {
+                continue;
+            }
             let position = self.next;
             self.next += 1;
             self.positions.insert(delivery.id, position);

@@ -13,6 +13,23 @@ pub(super) enum Failure {
     Sqlite(rusqlite::Error),
 }
 
+impl Failure {
+    /// Whether the operating system failed to read or write.
+    pub(super) fn is_io(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure))
+    }
+
+    /// The store's error, for each of several callers.
+    pub(super) fn to_error(&self) -> Error {
+        match self {
+            Self::Sqlite(rusqlite::Error::SqliteFailure(code, message)) => {
+                storage(rusqlite::Error::SqliteFailure(*code, message.clone()))
+            }
+            _ => Error::new(ErrorKind::Storage, "the store's file could not be read or written"),
+        }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Rule(error)

@@ -43,6 +43,8 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Opened> {
         ));
     }
     check_folder(&path)?;
+    // First the lock, then the file: on Unix, closing a second handle of the file would let go of the
+    // locks that SQLite holds for a store of this process.
     let lock = FileLock::acquire(&path, options.lock_wait)?;
     check_file(&path)?;
     let connection = writer(&path, options).map_err(|failure| {

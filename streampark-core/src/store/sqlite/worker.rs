@@ -217,7 +217,7 @@ fn run_alone(connection: &Connection, mut task: Box<dyn Task>) {
 
 /// Commits `tasks` with one sync. A task that breaks a rule takes back its own changes only. Where
 /// the file itself fails, SQLite may have taken back more than one task: each is then run alone, so
-/// that as many as can be are kept and each gets its own answer.
+/// that as many as can be are kept and each gets its own answer. A disk that fails is not asked again.
 fn run_group(connection: &Connection, tasks: &mut Vec<Box<dyn Task>>) {
     let mut outcomes = Vec::with_capacity(tasks.len());
     let committed = transaction(connection, |connection| {
@@ -228,6 +228,7 @@ fn run_group(connection: &Connection, tasks: &mut Vec<Box<dyn Task>>) {
     });
     match committed {
         Ok(()) => tasks.drain(..).zip(outcomes).for_each(|(task, outcome)| task.answer(outcome)),
+        Err(failure) if failure.is_io() => tasks.drain(..).for_each(|task| task.answer(Err(failure.to_error()))),
         Err(_) => tasks.drain(..).for_each(|task| run_alone(connection, task)),
     }
 }

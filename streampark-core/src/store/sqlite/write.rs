@@ -203,10 +203,6 @@ fn put_restore_point(c: &Connection, job: JobId, point: &RestorePoint) -> Result
 }
 
 fn add_delivery(c: &Connection, delivery: &Delivery) -> Result<(), Failure> {
-    let id = delivery.id.to_string();
-    if exists(c, "SELECT 1 FROM delivery WHERE id = ?1", &[&id])? {
-        return Err(rules::delivery_twice(delivery.id).into());
-    }
     let finished = match delivery.state {
         DeliveryState::Pending => None,
         _ => Some(nanos(delivery.delivered_at.unwrap_or(delivery.next_at))),
@@ -214,9 +210,9 @@ fn add_delivery(c: &Connection, delivery: &Delivery) -> Result<(), Failure> {
     execute(
         c,
         "INSERT INTO delivery (id, channel, data, state, attempts, next_at, last_error, delivered_at, finished_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
         params![
-            id,
+            delivery.id.to_string(),
             delivery.channel,
             json(delivery)?,
             word(delivery.state)?,

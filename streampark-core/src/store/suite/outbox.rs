@@ -60,5 +60,8 @@ pub async fn finished_deliveries_stay_finished(store: &dyn Store) {
     let dead = store.dead_letters(10).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].id, dead[0].last_error.as_deref()), (first, Some("refused")));
-    assert!(store.commit(Batch { deliveries: vec![delivery(1, "oncall")], ..Batch::default() }).await.is_err());
+
+    add(store, vec![delivery(1, "oncall"), delivery(2, "oncall"), delivery(3, "oncall"), delivery(3, "oncall")]).await;
+    assert_eq!(store.pending("oncall", 10).await.unwrap(), [delivery(3, "oncall")], "what is known is not said again");
+    assert_eq!(store.dead_letters(10).await.unwrap(), dead);
 }
