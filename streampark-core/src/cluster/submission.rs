@@ -59,7 +59,7 @@ impl Submission {
     /// the job's over it. Starts empty; set [`restore`](Self::restore) to start from state.
     pub fn of_spec(run: RunRef, spec: &JobSpec, launch: Launch) -> Self {
         let mut config = launch.config.clone();
-        config.extend(&spec.flink);
+        config.merge(&spec.flink);
         Self {
             config,
             parallelism: spec.parallelism,

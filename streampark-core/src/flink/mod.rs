@@ -12,8 +12,6 @@
 
 mod config;
 mod exception;
-mod stub;
-pub use stub::*;
 mod id;
 mod memory;
 pub mod rest;
