@@ -1,3 +1,4 @@
 //! Servers, jobs and suites that the tests share.
 
 pub mod fleet;
+pub mod process;
