@@ -46,8 +46,9 @@ impl Serialize for FlinkConfig {
     }
 }
 
-/// Accepts texts, numbers and booleans as values, lists (kept as JSON arrays), and nested maps (keys
-/// joined by `.`). From YAML the text of a number is kept as it stands, so that `1.10` stays `1.10`.
+/// Accepts texts, numbers and booleans as values. From YAML their text is kept as it stands, so that
+/// `1.10` stays `1.10` and `yes` stays `yes`. Other formats may hold lists (kept as JSON arrays) and
+/// nested maps (keys joined by `.`) as well.
 impl<'de> Deserialize<'de> for FlinkConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut config = FlinkConfig::new();
@@ -96,8 +97,15 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        if keeps_text::<D>() { deserializer.deserialize_str(self) } else { deserializer.deserialize_any(self) }
     }
+}
+
+/// Whether the deserializer gives the text of any scalar when asked for a text. One that says what a
+/// scalar is has forgotten how it was written; and JSON's refuses a number where a text is asked for,
+/// so that no single question serves both.
+fn keeps_text<D>() -> bool {
+    std::any::type_name::<D>().contains("serde_saphyr")
 }
 
 impl<'de> Visitor<'de> for Value<'_> {

@@ -76,6 +76,12 @@ pub(super) fn from_answer(
             )
         }
         _ if cause.mentions("FlinkJobNotFoundException") => (ErrorKind::NotFound, line),
+        // A TaskManager's log that is absent comes as an internal error.
+        _ if cause.class == "java.io.FileNotFoundException"
+            && cause.message.ends_with("does not exist on the TaskExecutor.") =>
+        {
+            (ErrorKind::NotFound, line)
+        }
         StatusCode::UNAUTHORIZED => return unauthenticated(),
         StatusCode::FORBIDDEN => return permission_denied(),
         StatusCode::NOT_FOUND if text.starts_with("Unable to load requested file") => (
