@@ -23,12 +23,12 @@ impl FileLock {
     pub(super) fn acquire(store: &Path, wait: Duration) -> Result<Self> {
         let path = lock_path(store);
         let unusable = |source: std::io::Error| {
-            Error::new(
-                ErrorKind::Storage,
-                format!("the lock file of the store '{}' cannot be made; make its folder writable", store.display()),
-            )
-            .with_context("lock", path.display())
-            .with_source(source)
+            let remedy = match source.kind() {
+                std::io::ErrorKind::StorageFull => "the disk is full, free some space",
+                _ => "make its folder writable",
+            };
+            let message = format!("the lock file of the store '{}' cannot be made; {remedy}", store.display());
+            Error::new(ErrorKind::Storage, message).with_context("lock", path.display()).with_source(source)
         };
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
