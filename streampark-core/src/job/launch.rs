@@ -91,11 +91,18 @@ pub struct Launch {
     pub archives: Vec<Resource>,
     /// Configuration that the program itself needs; the job's own configuration wins over it.
     pub config: FlinkConfig,
+    /// What the reader of a plan should know of the program, without secrets; never sent.
+    pub notes: Vec<String>,
 }
 
 impl Launch {
     /// A launch of `jar`.
     pub fn of_jar(jar: Resource) -> Self {
         Self { jar: Some(jar), ..Self::default() }
+    }
+
+    /// The arguments as a plan shows them: a SQL script readable, its secrets hidden.
+    pub fn shown_args(&self) -> Vec<String> {
+        super::sql::shown_args(self)
     }
 }

@@ -30,5 +30,5 @@ pub use restore::{
     ClaimMode, RestoreKind, RestoreOptions, RestorePoint, StartFrom, StateNeed, UpgradeMode, Verification,
 };
 pub use spec::JobSpec;
-pub use sql::SqlProgram;
+pub use sql::{SqlFailure, SqlProgram, SqlScript, SqlStatement, StatementKind};
 pub use state::{Desired, JobState};
