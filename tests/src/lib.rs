@@ -3,3 +3,4 @@
 pub mod fleet;
 pub mod process;
 pub mod webhook;
+pub mod git_server;

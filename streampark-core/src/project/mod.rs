@@ -1,5 +1,11 @@
 //! Projects: where the code of jobs comes from.
 
+#[cfg(feature = "git")]
+pub mod git;
+mod git_ref;
+mod git_url;
 mod source;
 
-pub use source::{Checkout, CheckoutOptions, Revision, Source, SyncReport};
+pub use git_ref::GitRef;
+pub use git_url::{GitScheme, GitUrl};
+pub use source::{Checkout, CheckoutOptions, ProgressSink, Revision, Source, SyncOptions, SyncProgress, SyncReport};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -51,6 +52,51 @@ impl SyncReport {
     }
 }
 
+/// How far a synchronisation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SyncProgress {
+    /// Objects that have come.
+    pub received_objects: u64,
+    /// Objects that will come; 0 while nobody knows.
+    pub total_objects: u64,
+    /// Bytes that have come.
+    pub received_bytes: u64,
+}
+
+impl SyncProgress {
+    /// Some objects of `total` have come.
+    pub fn new(received_objects: u64, total_objects: u64, received_bytes: u64) -> Self {
+        Self { received_objects, total_objects, received_bytes }
+    }
+}
+
+/// Takes the progress of a synchronisation; must not block.
+pub type ProgressSink = Arc<dyn Fn(SyncProgress) + Send + Sync>;
+
+/// How to synchronise. To cancel, drop the future.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct SyncOptions {
+    /// Takes progress as it is made.
+    pub progress: Option<ProgressSink>,
+}
+
+impl SyncOptions {
+    /// Sets who takes progress.
+    #[must_use]
+    pub fn with_progress(mut self, progress: impl Fn(SyncProgress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+}
+
+impl fmt::Debug for SyncOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncOptions").field("progress", &self.progress.is_some()).finish()
+    }
+}
+
 /// What to put into a working folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -59,12 +105,21 @@ pub struct CheckoutOptions {
     pub revision: Option<String>,
 }
 
+impl CheckoutOptions {
+    /// The commit `revision`.
+    pub fn at(revision: impl Into<String>) -> Self {
+        Self { revision: Some(revision.into()) }
+    }
+}
+
 /// A working folder with one revision in it, removed when dropped.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Checkout {
     /// What is in it.
     pub revision: Revision,
+    /// Whether it holds changes that no commit has.
+    pub dirty: bool,
     folder: PathBuf,
     keep: Option<tempfile::TempDir>,
 }
@@ -72,12 +127,12 @@ pub struct Checkout {
 impl Checkout {
     /// A folder that is removed with this value.
     pub fn temporary(revision: Revision, folder: tempfile::TempDir) -> Self {
-        Self { revision, folder: folder.path().to_owned(), keep: Some(folder) }
+        Self { revision, dirty: false, folder: folder.path().to_owned(), keep: Some(folder) }
     }
 
     /// A folder that stays: it belongs to somebody else.
     pub fn borrowed(revision: Revision, folder: impl Into<PathBuf>) -> Self {
-        Self { revision, folder: folder.into(), keep: None }
+        Self { revision, dirty: false, folder: folder.into(), keep: None }
     }
 
     /// The folder.
@@ -108,8 +163,8 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     async fn check(&self) -> Result<Revision>;
 
     /// Brings what is new.
-    async fn sync(&self) -> Result<SyncReport>;
+    async fn sync(&self, options: &SyncOptions) -> Result<SyncReport>;
 
-    /// Puts one revision into a clean folder.
+    /// Puts one revision into a clean folder; brings it first where it is not here yet.
     async fn checkout(&self, options: &CheckoutOptions) -> Result<Checkout>;
 }
