@@ -1,10 +1,12 @@
 //! Rows to play with.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::alert::{Alert, AlertId, AlertKind, Delivery, DeliveryId};
 use crate::job::{
-    Failure, Generation, JarProgram, JobId, JobSpec, JobState, RestoreKind, RestorePoint, RunKey, RunRef,
+    Failure, Generation, JarProgram, JobId, JobSpec, JobState, RestartPolicy, RestoreKind, RestorePoint, RunKey, RunRef,
 };
 use crate::store::{Batch, JobRecord, JobRow, RunPhase, RunRecord, SpecVersion, Store};
 use crate::{Event, EventKind};
@@ -21,6 +23,8 @@ pub(super) fn id(number: u128) -> JobId {
 pub(super) fn spec(name: &str) -> JobSpec {
     JobSpec::new(name, JarProgram::new("orders.jar").args(["--env", "prod", "it's \"quoted\" \u{1F600}\n"]))
         .cluster("dev")
+        .flink("execution.checkpointing.interval", "10 s")
+        .restart(RestartPolicy { max_restarts: 3, max_backoff: Duration::from_millis(1_500), ..Default::default() })
         .label("team", "data")
 }
 
