@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::alert::{Alert, AlertId, AlertKind};
 use super::channel::{Channel, ChannelLimits, Message, Receipt};
-use super::delivery::{Common, Shared, lock};
+use super::delivery::{Common, Raise, Shared, lock};
 use super::outbox::{Delivery, DeliveryId};
 use super::pace::{Next, Situation, Waiting, next};
 use crate::job::Failure;
@@ -252,15 +252,28 @@ impl Worker {
             && let Some(alert) = self.news_of(group, reason)
         {
             let delivery = Delivery::new(group.message.id.derived(&other.name), other.name.clone(), alert);
-            match store(raise.raise(delivery)).await {
+            match self.raise(raise.as_ref(), delivery).await {
                 Ok(()) => other.wake.notify_one(),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     tracing::error!(channel = %other.name, error = %error.chain(), "no other channel could be told of a dead letter");
                 }
             }
         }
         self.close(&group.deliveries, Some(reason)).await;
+    }
+
+    /// Writes news of a dead letter; a store that is away for a moment is given some seconds.
+    async fn raise(&self, raise: &dyn Raise, delivery: Delivery) -> Result<()> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match store(raise.raise(delivery.clone())).await {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+                Err(error) if wait > Duration::from_secs(10) || self.stop.is_cancelled() => return Err(error),
+                Err(_) => sleep(wait).await,
+                Ok(()) => return Ok(()),
+            }
+            wait *= 2;
+        }
     }
 
     /// What another channel says of a dead letter. None where the dead letter itself was such news:

@@ -77,7 +77,7 @@ impl FromStr for MemorySize {
 
 impl fmt::Display for MemorySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dividing = MEMORY_UNITS.iter().rev().find(|(_, shift, _)| self.0 % (1 << shift) == 0 && self.0 > 0);
+        let dividing = MEMORY_UNITS.iter().rev().find(|(_, shift, _)| self.0 > 0 && self.0.is_multiple_of(1 << shift));
         match dividing {
             Some((name, shift, _)) => write!(f, "{} {name}", self.0 >> shift),
             None => write!(f, "0 bytes"),
@@ -134,7 +134,7 @@ pub fn format_duration(duration: Duration) -> String {
     }
     TIME_UNITS
         .iter()
-        .find(|(unit, _, _)| nanos % unit == 0)
+        .find(|(unit, _, _)| nanos.is_multiple_of(*unit))
         .map(|(unit, name, _)| format!("{} {name}", nanos / unit))
         .unwrap_or_default()
 }

@@ -72,6 +72,7 @@ impl Outbox for Rows {
 #[async_trait]
 impl Raise for Rows {
     async fn raise(&self, delivery: Delivery) -> Result<()> {
+        self.change(&[], |_| ())?;
         self.put(delivery);
         Ok(())
     }
@@ -386,6 +387,34 @@ async fn a_store_that_is_away_makes_nothing_be_said_twice() {
     pass(Duration::from_secs(60)).await;
     assert_eq!(bench.rows.count("oncall", DeliveryState::Delivered), 1);
     assert_eq!(channel.times().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_is_told_even_if_the_store_is_away_for_a_moment() {
+    let (broken, log) = (Fake::new(None, refused), Fake::new(None, fine));
+    let bench = Bench::new().with("chat", &broken).with("log", &log);
+    bench.rows.broken.store(true, Ordering::SeqCst);
+    bench.alert("chat", AlertKind::JobFailed, "orders");
+    pass(Duration::from_secs(3)).await;
+    bench.rows.broken.store(false, Ordering::SeqCst);
+    pass(Duration::from_secs(60)).await;
+    assert_eq!((broken.times().len(), log.times().len()), (1, 1));
+    assert_eq!(bench.rows.count("chat", DeliveryState::Dead), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_and_waits_go_on_after_a_restart() {
+    let bench = Bench::new();
+    let id = bench.alert("oncall", AlertKind::JobFailed, "orders");
+    let due = bench.clock.now() + jiff::SignedDuration::from_secs(30);
+    bench.rows.change(&[id], |row| (row.attempts, row.next_at) = (4, due)).unwrap();
+    let channel = Fake::new(None, down);
+    bench.dispatcher.add("oncall", channel.clone()).unwrap();
+    let start = Instant::now();
+    pass(Duration::from_secs(600)).await;
+    assert_eq!(channel.messages().iter().map(|m| (m.id, m.attempt)).collect::<Vec<_>>(), [(id, 5)]);
+    assert!(channel.times()[0] - start >= Duration::from_secs(30));
+    assert_eq!(bench.rows.count("oncall", DeliveryState::Dead), 1, "the fifth was the last");
 }
 
 #[tokio::test(start_paused = true)]

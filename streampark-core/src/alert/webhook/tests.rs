@@ -1,5 +1,14 @@
 //! Against a real HTTP server.
 
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
 use super::*;
 use crate::alert::testing::{Say, Server, message, say};
 use crate::{ErrorKind, ErrorStatus};
@@ -113,4 +122,41 @@ async fn wrong_settings_are_told_before_anything_is_sent() {
     assert_eq!(hook.send(&message(1, 0)).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(Webhook::new(&server.url).unwrap().ca_certificate("not a certificate").is_err());
     assert!(server.asked().is_empty());
+}
+
+/// An HTTPS server with a certificate of its own; gives its address and that certificate.
+async fn https() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/c4nary", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (url, made.cert.pem())
+}
+
+#[tokio::test]
+async fn a_certificate_is_checked_and_an_own_authority_can_be_trusted() {
+    let (url, pem) = https().await;
+    let error = Webhook::new(&url).unwrap().send(&message(1, 0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert_eq!(error.message(), "its certificate is not trusted; name its authority with ca_certificate");
+    assert!(!error.chain().contains("c4nary"), "{}", error.chain());
+    let (_, other) = https().await;
+    let wrong = Webhook::new(&url).unwrap().ca_certificate(other).unwrap();
+    assert!(wrong.send(&message(1, 0)).await.is_err());
+    Webhook::new(&url).unwrap().ca_certificate(pem).unwrap().send(&message(1, 0)).await.unwrap();
 }

@@ -274,11 +274,12 @@ impl Cluster for MemoryCluster {
         let content = serde_json::json!({
             "jobId": submission.run.flink_job,
             "entryClass": submission.launch.entry_class,
-            "programArgsList": submission.launch.args,
+            "programArgsList": submission.launch.shown_args(),
             "parallelism": submission.parallelism,
             "savepointPath": submission.restore.as_ref().map(|point| &point.path),
         });
         plan.push(PlanStep::new("simulate the run", "SUBMIT", "memory").with_body(PlanBody::Json(content)));
+        plan.notes.extend_from_slice(&submission.launch.notes);
         Ok(plan)
     }
 

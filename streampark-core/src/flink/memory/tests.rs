@@ -1,4 +1,5 @@
 use super::*;
+use crate::flink::{FlinkConfig, FlinkVersion};
 
 fn config(entries: &str) -> FlinkConfig {
     entries.split_whitespace().filter_map(|entry| entry.split_once('=')).collect()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Response, StatusCode, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,7 +27,7 @@ use crate::{Error, ErrorKind, Result};
 ///   connection was never made, or where the JobManager said that it has no leader.
 /// - An error whose [`status`](crate::Error::status) is `Unknown` left this process and may have
 ///   taken effect.
-/// - Redirects are followed within the same host and port only.
+/// - Redirects are followed within the same host and port only, and only those that keep the method (307, 308).
 #[derive(Clone)]
 pub struct RestClient {
     inner: Arc<Inner>,
@@ -220,6 +220,10 @@ impl RestClient {
                 Ok::<_, reqwest::Error>((status, content_type, response))
             };
             match sent.await {
+                Ok((status, _, response)) if status.is_redirection() => {
+                    let target = response.headers().get(LOCATION).and_then(|place| place.to_str().ok());
+                    return Err(error::redirected(status, target, base));
+                }
                 Ok((status, content_type, response)) => {
                     let body = self.read(response, call).await?;
                     return Ok((status, content_type, body));
@@ -308,10 +312,11 @@ fn build_http(options: &RestOptions) -> Result<reqwest::Client> {
         value.set_sensitive(true);
         headers.append(key, value);
     }
+    // 301 to 303 turn a POST into a GET, so that only the two that do not are followed.
     let same_place = redirect::Policy::custom(|attempt| {
-        let from = attempt.previous().first();
-        let same = from.is_some_and(|from| from.origin() == attempt.url().origin());
-        if same && attempt.previous().len() < 4 { attempt.follow() } else { attempt.stop() }
+        let same = attempt.previous().first().is_some_and(|from| from.origin() == attempt.url().origin());
+        let faithful = matches!(attempt.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        if same && faithful && attempt.previous().len() < 4 { attempt.follow() } else { attempt.stop() }
     });
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("streampark-sdk/", env!("CARGO_PKG_VERSION")))

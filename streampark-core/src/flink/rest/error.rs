@@ -172,14 +172,20 @@ fn from_connect(failure: reqwest::Error, base: &Url) -> Error {
     let lower = text.to_ascii_lowercase();
     let message = if lower.contains("invalidcontenttype") || lower.contains("corrupt message") {
         format!("{place} does not speak TLS; write http:// instead of https://")
-    } else if lower.contains("unknownissuer") || lower.contains("unknown issuer") || lower.contains("caused as ca") {
+    } else if lower.contains("unknownissuer") || lower.contains("unknown issuer") {
         format!("{place} shows a certificate that no known authority signed; give its CA by RestOptions::tls_ca")
+    } else if lower.contains("causedasendentity") {
+        format!(
+            "{place} shows a certificate of an authority as its own; sign one for the server (basicConstraints CA:FALSE)"
+        )
     } else if lower.contains("notvalidforname") || lower.contains("not valid for name") {
         format!("{place} shows a certificate of another name; use the name that is in it")
     } else if lower.contains("expired") {
         format!("{place} shows a certificate that has expired; renew it")
-    } else if lower.contains("certificaterequired") || lower.contains("certificate required") {
-        format!("{place} asks for a client certificate; give it by RestOptions::tls_identity")
+    } else if lower.contains("fatal alert: badcertificate") || lower.contains("fatal alert: certificate") {
+        format!(
+            "{place} asks for a client certificate, or does not trust ours; give one that it trusts by RestOptions::tls_identity"
+        )
     } else if lower.contains("certificate") || lower.contains("handshake") || lower.contains("tls") {
         format!("no TLS connection to {place}; check its certificate and whether it speaks TLS at all")
     } else if failure.is_timeout() {
@@ -217,11 +223,30 @@ fn not_flink(status: StatusCode, content_type: Option<&str>, body: &[u8]) -> Err
     } else {
         format!("no JSON ({})", content_type.unwrap_or("no content type"))
     };
-    let redirect = if status.is_redirection() { ", a redirect to another place" } else { "" };
     Error::new(
         ErrorKind::UnexpectedResponse,
-        format!("this is not Flink's REST interface, it answered {} with {what}{redirect}; {REMEDY}", status.as_u16()),
+        format!("this is not Flink's REST interface, it answered {} with {what}; {REMEDY}", status.as_u16()),
     )
+}
+
+/// A redirect that is not followed. Flink with `security.ssl.rest.enabled` sends plain HTTP to https
+/// (`RedirectingSslHandler`); a gateway sends strangers to its login page.
+pub(super) fn redirected(status: StatusCode, target: Option<&str>, base: &Url) -> Error {
+    let target = target.and_then(|target| base.join(target).ok());
+    let message = match &target {
+        Some(url) if base.scheme() == "http" && url.scheme() == "https" && url.port() == base.port() => {
+            "this port speaks TLS; write https:// instead of http://".to_owned()
+        }
+        Some(url) => format!(
+            "the server sends us to {}, which is not followed; if that is Flink, use its address, else send the \
+             header that the server expects",
+            url.origin().ascii_serialization()
+        ),
+        None => "the server sends us somewhere else without saying where".to_owned(),
+    };
+    Error::new(ErrorKind::UnexpectedResponse, message)
+        .with_status(ErrorStatus::Permanent)
+        .with_context("http_status", status.as_u16())
 }
 
 fn unauthenticated() -> Error {

@@ -8,10 +8,12 @@ mod checkpoints;
 mod client;
 mod cluster;
 mod error;
+mod exceptions;
 mod jars;
 mod jobs;
 mod metrics;
 mod options;
+mod run;
 mod savepoints;
 #[cfg(test)]
 mod tests;
@@ -25,11 +27,12 @@ pub use cluster::{
     ClusterConfig, ClusterFeatures, ClusterOverview, ConfigEntry, LogFile, LogSource, TaskManager, TaskManagerHardware,
     TaskManagerResource,
 };
-pub use jars::{ClaimMode, Jar, JarEntry, Progress, RunJar, UploadedJar};
+pub use exceptions::{ExceptionEntry, JobExceptions};
+pub use jars::{Jar, JarEntry, Progress, UploadedJar};
 pub use jobs::{
-    ConcurrentException, ExceptionEntry, JobConfig, JobDetail, JobExceptions, JobExecutionConfig, JobOverview,
-    JobStatus, JobVertex, TaskCounts, VertexTaskCounts,
+    JobConfig, JobDetail, JobExecutionConfig, JobOverview, JobStatus, JobVertex, TaskCounts, VertexTaskCounts,
 };
 pub use metrics::{AggregatedMetric, Metric};
 pub use options::RestOptions;
+pub use run::{ClaimMode, RunJar};
 pub use savepoints::{Savepoint, SavepointFormat, SavepointStatus, StopJob, TriggerSavepoint};

@@ -45,7 +45,7 @@ pub enum StatementKind {
     Change,
     /// `EXECUTE PLAN`, `COMPILE AND EXECUTE PLAN`: a job of its own.
     Plan,
-    /// `QUIT`, `CLEAR`, `HELP` and the like: commands of the SQL shell.
+    /// `QUIT`, `CLEAR`, `HELP`, `STOP JOB` and the like: commands of the SQL shell.
     Shell,
     /// Anything else; Flink decides.
     Other,
@@ -81,7 +81,7 @@ impl StatementKind {
             ("SELECT" | "WITH" | "VALUES" | "TABLE", _) => Self::Query,
             ("SHOW" | "DESCRIBE" | "DESC" | "EXPLAIN", _) => Self::Ask,
             ("UPDATE" | "DELETE" | "TRUNCATE" | "ANALYZE" | "CALL", _) => Self::Change,
-            ("QUIT" | "EXIT" | "CLEAR" | "HELP" | "SOURCE", _) => Self::Shell,
+            ("QUIT" | "EXIT" | "CLEAR" | "HELP" | "SOURCE" | "STOP", _) => Self::Shell,
             ("", _) if next == Some("(") => Self::Query,
             _ => Self::Other,
         }
