@@ -1,6 +1,6 @@
 //! Servers, jobs and suites that the tests share.
 
 pub mod fleet;
+pub mod git_server;
 pub mod process;
 pub mod webhook;
-pub mod git_server;

@@ -2,20 +2,25 @@
 
 mod capability;
 mod cluster;
+mod jobmanager;
 mod memory;
 mod observation;
+mod packaging;
 mod plan;
 mod registry;
 mod session;
+mod standalone;
 mod submission;
 
 pub use capability::{Capability, ClusterInfo};
 pub use cluster::Cluster;
+pub use jobmanager::JobManager;
 pub use memory::{Call, Copy, CopyLog, Fault, MemoryCluster, MemoryOptions};
 pub use observation::{Observation, RunStatus};
 pub use plan::{Plan, PlanBody, PlanStep};
 pub use registry::{ClusterFactory, ClusterRegistry};
 pub use session::{SessionCluster, SessionSpec, SessionStatus};
+pub use standalone::StandaloneCluster;
 pub use submission::{
     Accepted, LogKind, LogOptions, LogStream, Lookup, SavepointFormat, SavepointOptions, Stop, Stopped, Submission,
 };
