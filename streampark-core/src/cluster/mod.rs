@@ -3,6 +3,8 @@
 mod capability;
 mod cluster;
 mod jobmanager;
+#[cfg(feature = "local")]
+mod local;
 mod memory;
 mod observation;
 mod packaging;
@@ -15,6 +17,8 @@ mod submission;
 pub use capability::{Capability, ClusterInfo};
 pub use cluster::Cluster;
 pub use jobmanager::JobManager;
+#[cfg(feature = "local")]
+pub use local::{LocalCluster, LocalClusterBuilder};
 pub use memory::{Call, Copy, CopyLog, Fault, MemoryCluster, MemoryOptions};
 pub use observation::{Observation, RunStatus};
 pub use plan::{Plan, PlanBody, PlanStep};

@@ -1,0 +1,161 @@
+//! The child processes: started, remembered in a file, and ended, also by the next process.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+use crate::{Error, ErrorKind, Result};
+
+/// How long a process may take to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A process by its id and by when it began: ids are used again, pairs are not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub(super) pid: i32,
+    pub(super) started: u64,
+}
+
+impl Identity {
+    fn of(pid: u32) -> Option<Self> {
+        let pid = i32::try_from(pid).ok()?;
+        Some(Self { pid, started: start_time(pid)? })
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        start_time(self.pid) == Some(self.started)
+    }
+
+    fn signal(&self, signal: Signal) {
+        if self.is_alive() {
+            // It may have ended just now.
+            let _ended = kill(Pid::from_raw(self.pid), signal);
+        }
+    }
+
+    /// Asks it to end, and makes it end after a while.
+    pub(super) async fn end(&self) {
+        self.signal(Signal::SIGTERM);
+        let deadline = Instant::now() + GRACE;
+        while self.is_alive() && Instant::now() < deadline {
+            sleep(Duration::from_millis(50)).await;
+        }
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+/// When a process began, in clock ticks since the machine did (`proc(5)`, field 22 of `stat`); None
+/// for one that is not there, or is a zombie.
+fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    if matches!(fields.next(), Some("Z" | "X")) {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// What is written down so that a later process finds what this one started.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Roster {
+    pub(super) owner: Option<Identity>,
+    pub(super) address: String,
+    pub(super) job_manager: Option<Identity>,
+    pub(super) task_managers: Vec<Identity>,
+}
+
+impl Roster {
+    fn file(work: &Path) -> PathBuf {
+        work.join("processes.json")
+    }
+
+    pub(super) fn read(work: &Path) -> Option<Self> {
+        serde_json::from_str(&std::fs::read_to_string(Self::file(work)).ok()?).ok()
+    }
+
+    /// Replaces the file in one step.
+    pub(super) fn write(&self, work: &Path) -> Result<()> {
+        let draft = work.join("processes.json.new");
+        let text = serde_json::to_string(self)
+            .map_err(|source| Error::new(ErrorKind::Internal, "the roster cannot be written").with_source(source))?;
+        std::fs::write(&draft, text)?;
+        std::fs::rename(draft, Self::file(work))?;
+        Ok(())
+    }
+
+    pub(super) fn own() -> Option<Identity> {
+        Identity::of(std::process::id())
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Identity> {
+        self.task_managers.iter().chain(&self.job_manager)
+    }
+
+    /// Ends all that is still alive, TaskManagers first.
+    pub(super) async fn end(&self) {
+        for process in self.all() {
+            process.end().await;
+        }
+    }
+}
+
+/// One Java process of Flink.
+#[derive(Debug)]
+pub(super) struct Java {
+    child: Child,
+    pub(super) identity: Option<Identity>,
+    log: PathBuf,
+}
+
+impl Java {
+    /// Starts `command`; what it prints goes to `log` with the ending `.out`.
+    pub(super) fn start(mut command: Command, log: &Path) -> Result<Self> {
+        let out = std::fs::File::create(log.with_extension("out"))?;
+        let err = out.try_clone()?;
+        command.stdin(Stdio::null()).stdout(out).stderr(err).kill_on_drop(true);
+        let child = command.spawn().map_err(|source| {
+            Error::new(ErrorKind::Io, "java cannot be started").with_operation("local.start").with_source(source)
+        })?;
+        let identity = child.id().and_then(Identity::of);
+        Ok(Self { child, identity, log: log.to_owned() })
+    }
+
+    /// The error of a process that ended by itself; None while it runs.
+    pub(super) fn death(&mut self) -> Option<Error> {
+        let status = self.child.try_wait().ok().flatten()?;
+        let printed = std::fs::read_to_string(self.log.with_extension("out")).unwrap_or_default();
+        let logged = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = if logged.contains("Exception") { logged } else { printed };
+        let line = text
+            .lines()
+            .find(|line| line.contains("Exception") || line.contains("Error"))
+            .unwrap_or("no reason was printed");
+        Some(
+            Error::new(ErrorKind::Io, format!("Flink ended while it was starting ({status}): {}", line.trim()))
+                .with_operation("local.start")
+                .with_context("log", self.log.display()),
+        )
+    }
+
+    /// Ends it: asked first, made to after a while.
+    pub(super) async fn end(&mut self) {
+        if let Some(identity) = &self.identity {
+            identity.signal(Signal::SIGTERM);
+        }
+        if tokio::time::timeout(GRACE, self.child.wait()).await.is_err() {
+            let _ended = self.child.kill().await;
+        }
+    }
+
+    /// Ends it at once, as `kill -9` does.
+    pub(super) async fn kill(&mut self) {
+        let _ended = self.child.kill().await;
+    }
+}
