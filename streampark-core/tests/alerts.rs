@@ -1,5 +1,8 @@
 //! From a commit of a store to an endpoint of another process, over real HTTP and in real time.
 
+// The lints know tests by their attribute; here the helpers are tests too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
