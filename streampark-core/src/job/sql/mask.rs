@@ -34,12 +34,9 @@ fn secrets(sql: &str, statement: &[(TokenKind, Range<usize>)]) -> Vec<Range<usiz
         // The value may be without quotes, and so of several tokens.
         let mut sides = rest.splitn(2, |(_, span)| text(span) == "=");
         let key: String = sides.next().unwrap_or_default().iter().map(|(_, span)| text(span)).collect();
-        return match sides.next().unwrap_or_default() {
-            [(_, first), ..] if is_sensitive_key(&key) => {
-                vec![first.start..statement.last().map_or(first.end, |(_, last)| last.end)]
-            }
-            _ => Vec::new(),
-        };
+        let value = sides.next().unwrap_or_default();
+        let hidden = value.first().filter(|_| is_sensitive_key(&key)).zip(value.last());
+        return hidden.map(|((_, first), (_, last))| first.start..last.end).into_iter().collect();
     }
     let secret = |window: &[(TokenKind, Range<usize>)]| match window {
         [(TokenKind::Text, key), (TokenKind::Mark, equals), (TokenKind::Text, value)]
