@@ -2,5 +2,7 @@
 
 pub mod fleet;
 pub mod git_server;
+pub mod output;
 pub mod process;
+pub mod proxy;
 pub mod webhook;

@@ -28,7 +28,7 @@ const CHECKPOINT: u64 = 7;
 #[tokio::main]
 async fn main() -> Result<()> {
     let data =
-        std::env::current_dir()?.join("demo-data").join(jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string());
+        std::env::current_dir()?.join("demo-data").join(jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string());
     std::fs::create_dir_all(&data)?;
     let clock = Timeline::new();
 
@@ -78,10 +78,19 @@ async fn story(platform: &StreamPark, clock: &Timeline, data: &Path, told: &Told
     let checkpoints = data.join("checkpoints");
     let spec = JobSpec::new(
         "counting",
-        JarProgram::new(variable("STREAMPARK_DEMO_JAR")?)
-            .entry_class("streampark.testing.CountingJob")
-            .args(["--rate", "50", "--restart", "none", "--fail-once", "--fail-message", "the sink is full"])
-            .args_also(["--fail-at-checkpoint", &CHECKPOINT.to_string(), "--output", &path(&data.join("output"))]),
+        JarProgram::new(variable("STREAMPARK_DEMO_JAR")?).entry_class("streampark.testing.CountingJob").args([
+            "--rate",
+            "50",
+            "--restart",
+            "none",
+            "--fail-once",
+            "--fail-message",
+            "the sink is full",
+            "--fail-at-checkpoint",
+            &CHECKPOINT.to_string(),
+            "--output",
+            &path(&data.join("output")),
+        ]),
     )
     .cluster("local")
     .owner("ann")

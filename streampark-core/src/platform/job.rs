@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::events::EventStream;
 use super::platform::StreamPark;
 use crate::cluster::{LogOptions, LogStream, Plan, Submission};
-use crate::job::{Desired, Failure, JobId, JobSpec, JobState, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom};
+use crate::job::{
+    Desired, Failure, JobId, JobSpec, JobState, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom, prepare,
+};
 use crate::store::{EventFilter, RunRecord, SpecVersion};
 use crate::supervisor::{Command, JobView};
 use crate::{Error, ErrorKind, Event, Result};
@@ -343,7 +345,7 @@ pub(super) async fn plan_of(platform: &StreamPark, spec: &JobSpec, view: Option<
     let shared = &platform.shared;
     let cluster = platform.clusters().get(&spec.cluster)?;
     let context = shared.context.clone().with_flink_version(cluster.info().flink_version);
-    let launch = shared.programs.program(&spec.program)?.prepare(&context).await?;
+    let launch = prepare(spec, &shared.programs, &context).await?;
     let key = match view {
         Some(view) => RunKey::new(view.job.id, view.job.generation + 1),
         None => RunKey::new(JobId::from_u128(0), 1),
