@@ -27,11 +27,12 @@ impl Store {
     }
 
     #[staticmethod]
-    fn sqlite(path: String, lock_wait: f64, busy_timeout: f64, readers: usize) -> PyResult<Pending> {
+    fn sqlite(path: String, lock_wait: f64, busy_timeout: f64, readers: usize, network: bool) -> PyResult<Pending> {
         let options = SqliteOptions::default()
             .with_lock_wait(duration(lock_wait).or_raise()?)
             .with_busy_timeout(duration(busy_timeout).or_raise()?)
-            .with_readers(readers);
+            .with_readers(readers)
+            .with_network_file_system(network);
         Ok(Pending::new(async move {
             let store = SqliteStore::open_with(path, options).await?;
             Ok(Store(Arc::new(store)))

@@ -22,7 +22,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         causes.push(cause.to_string());
         next = cause.source();
     }
-    let make = py.import("streampark.exceptions")?.getattr("_from_native")?;
+    let make = py.import("streampark.exceptions")?.getattr("from_native")?;
     let fields =
         (error.kind().as_str(), error.status().as_str(), error.operation(), error.to_string(), context, causes);
     Ok(PyErr::from_value(make.call1(fields)?))
