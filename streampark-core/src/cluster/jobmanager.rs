@@ -37,6 +37,10 @@ pub struct JobManager {
 struct Facts {
     version: Option<FlinkVersion>,
     orphan_timeout: Option<Duration>,
+    /// The folder that ClusterEntrypoint names with a new UUID at each start (`web.tmpdir`).
+    incarnation: Option<String>,
+    /// Whether another process may answer now.
+    doubtful: bool,
 }
 
 impl JobManager {
@@ -56,18 +60,39 @@ impl JobManager {
         (facts.version, facts.orphan_timeout)
     }
 
-    /// Reads version and heartbeat timeout once.
+    /// Names the process that answers, as far as it is known.
+    pub fn incarnation(&self) -> Option<String> {
+        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        facts.incarnation.clone().filter(|_| !facts.doubtful)
+    }
+
+    /// Another process may answer from now on.
+    fn doubt(&self) {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).doubtful = true;
+    }
+
+    /// Reads version, heartbeat timeout and incarnation, once for each process.
     async fn learn(&self) -> Result<()> {
-        if self.known().1.is_some() {
-            return Ok(());
+        {
+            let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+            if facts.orphan_timeout.is_some() && !facts.doubtful {
+                return Ok(());
+            }
         }
         let version = self.rest.version().await?;
         let entries = self.rest.jobmanager_config().await.unwrap_or_default();
-        let heartbeat = entries.iter().find(|entry| entry.key == "heartbeat.timeout");
+        let value = |key: &str| entries.iter().find(|entry| entry.key == key);
+        let heartbeat = value("heartbeat.timeout");
+        let incarnation = value("web.tmpdir").map(|entry| entry.value.clone());
         // Flink reads a bare number as milliseconds.
         let timeout = heartbeat.and_then(|entry| parse_duration(&entry.value).ok()).unwrap_or(Duration::from_secs(50));
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        *facts = Facts { version: Some(version), orphan_timeout: Some(timeout + ORPHAN_MARGIN) };
+        *facts = Facts {
+            version: Some(version),
+            orphan_timeout: Some(timeout + ORPHAN_MARGIN),
+            incarnation,
+            doubtful: false,
+        };
         Ok(())
     }
 
@@ -77,7 +102,7 @@ impl JobManager {
     /// Those of the client.
     pub async fn observe(&self) -> Result<Vec<Observation>> {
         self.learn().await?;
-        let jobs = self.rest.jobs().await?;
+        let jobs = self.rest.jobs().await.inspect_err(|_| self.doubt())?;
         let now = Timestamp::now();
         Ok(jobs.into_iter().map(|job| observation(job, now)).collect())
     }
@@ -87,6 +112,8 @@ impl JobManager {
     /// # Errors
     /// Those of the client.
     pub async fn lookup(&self, run: &RunRef) -> Result<Lookup> {
+        // The answer counts for the process that gives it: see `incarnation`.
+        self.doubt();
         let found = self.observe().await?.into_iter().find(|seen| seen.flink_job == Some(run.flink_job));
         Ok(match found {
             Some(seen) => Lookup::Found(Box::new(seen)),
@@ -285,9 +312,7 @@ pub(super) fn status_of(status: &JobStatus) -> RunStatus {
 
 /// Whether the `_metadata` of a restore point on this machine's file system is there.
 pub(super) fn verify(path: &str) -> Verification {
-    let local = path.strip_prefix("file:").map(|rest| format!("/{}", rest.trim_start_matches('/')));
-    let local = local.or_else(|| path.starts_with('/').then(|| path.to_owned()));
-    match local {
+    match local(path) {
         None => Verification::Unchecked,
         Some(folder) => match std::fs::metadata(Path::new(&folder).join("_metadata")) {
             Ok(_) => Verification::Present,
@@ -295,6 +320,33 @@ pub(super) fn verify(path: &str) -> Verification {
             Err(_) => Verification::Unchecked,
         },
     }
+}
+
+/// The checkpoints that lie beside `point` on this machine's file system: what the JobManager completed
+/// after it was last asked, where it cannot be asked any more. Empty for other file systems.
+pub(crate) fn siblings(point: &RestorePoint) -> Vec<RestorePoint> {
+    let Some(folder) = local(&point.path) else { return Vec::new() };
+    let Some(parent) = Path::new(&folder).parent() else { return Vec::new() };
+    let scheme = &point.path[..point.path.len() - folder.len()];
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let found = entries.filter_map(|entry| {
+        let id = entry.file_name().to_str()?.strip_prefix("chk-")?.parse::<u64>().ok()?;
+        let written = std::fs::metadata(entry.path().join("_metadata")).ok()?.modified().ok()?;
+        let path = format!("{scheme}{}", entry.path().to_str()?);
+        let mut found = RestorePoint::new(RestoreKind::Checkpoint, path, Timestamp::try_from(written).ok()?);
+        found.checkpoint_id = Some(id);
+        found.run = point.run;
+        found.flink_job = point.flink_job;
+        found.verification = Verification::Present;
+        Some(found)
+    });
+    found.collect()
+}
+
+/// The path of a folder on this machine's file system.
+fn local(path: &str) -> Option<String> {
+    let local = path.strip_prefix("file:").map(|rest| format!("/{}", rest.trim_start_matches('/')));
+    local.or_else(|| path.starts_with('/').then(|| path.to_owned()))
 }
 
 /// A failure in the words of the user's own statement where it is one of SQL, else Flink's root cause.

@@ -82,6 +82,8 @@ pub(super) struct Engine {
     pub(super) orphan_timeout: Duration,
     jobs: HashMap<FlinkJobId, Simulated>,
     forgotten: BTreeSet<FlinkJobId>,
+    /// Counts the JobManagers, each of which forgets what the one before knew.
+    pub(super) incarnation: u64,
     storage: BTreeMap<String, RestorePoint>,
     pub(super) log: CopyLog,
 }
@@ -98,6 +100,7 @@ impl Engine {
             orphan_timeout,
             jobs: HashMap::new(),
             forgotten: BTreeSet::new(),
+            incarnation: 1,
             storage: BTreeMap::new(),
             log: CopyLog::default(),
         }
@@ -311,6 +314,7 @@ impl Engine {
 
     /// The JobManager dies and comes back empty: nothing is listed, tasks live on for a while.
     pub(super) fn crash(&mut self, now: Timestamp) {
+        self.incarnation += 1;
         let ids: Vec<_> = self.jobs.keys().copied().collect();
         for id in ids {
             drop(self.advance(id, now));
