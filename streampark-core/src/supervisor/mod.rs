@@ -20,3 +20,6 @@ pub use options::SupervisorOptions;
 pub use parts::SupervisorParts;
 pub use supervisor::{Supervisor, SupervisorHandle};
 pub use view::{ClusterView, JobView, ShutdownReport, SupervisorEvents};
+
+#[cfg(test)]
+mod tests;

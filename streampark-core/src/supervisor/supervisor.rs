@@ -76,7 +76,7 @@ fn begin_watching(shared: &Arc<Shared>, name: String, cluster: Arc<dyn Cluster>,
 }
 
 impl SupervisorHandle {
-    fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.owner.0
     }
 
