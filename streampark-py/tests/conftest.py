@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import streampark as sp
-
 from receiver import Receiver
 
 QUICK = sp.SupervisorOptions(interval=0.1, quick_interval=0.05, recovered_after=0.2, retry_backoff=0.1)

@@ -48,7 +48,9 @@ class Receiver:
 
     def kinds(self) -> list[str]:
         """The kinds of the alerts told so far; a message told twice counts once."""
-        first = {id: body for id, body in zip(reversed(self.ids), reversed(self.bodies))}
+        first: dict[str, dict[str, Any]] = {}
+        for id, body in zip(self.ids, self.bodies):  # noqa: A001
+            first.setdefault(id, body)
         return [alert["kind"] for body in first.values() for alert in body["data"]["alerts"]]
 
     def __enter__(self) -> Self:

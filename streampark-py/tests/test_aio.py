@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import streampark as sp
-
 from conftest import QUICK, live
 
 
@@ -64,19 +63,21 @@ async def test_an_engine_may_be_awaited_once_or_more(cluster: sp.MemoryCluster, 
     await platform.shutdown()
 
 
-async def test_cancelling_a_task_cancels_the_call(cluster: sp.MemoryCluster, tmp_path: Path) -> None:
-    async with sp.AsyncStreamPark(clusters={"dev": cluster}, cache=tmp_path) as platform:
+async def test_cancelling_a_task_cancels_the_call(program: sp.Program, tmp_path: Path) -> None:
+    slow = sp.MemoryCluster(start_delay=60)
+    async with sp.AsyncStreamPark(clusters={"dev": slow}, cache=tmp_path) as platform:
         stream = platform.events()
-        task = asyncio.create_task(stream.__anext__())  # type: ignore[arg-type]
+        task = asyncio.create_task(stream.__anext__())
         await asyncio.sleep(0.1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         # The cancelled call has let go of the stream: the next one is served.
-        await platform.jobs.create("a", sp.SqlProgram("INSERT INTO a SELECT 1"), cluster="dev")
+        job = await platform.jobs.create("a", program, cluster="dev")
         assert (await asyncio.wait_for(stream.__anext__(), 5)).kind == "job_created"
+        await job.start()
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for((await platform.jobs.get("a")).wait_for("RUNNING"), 0.1)
+            await asyncio.wait_for(job.wait_for("RUNNING"), 0.1)
 
 
 async def test_many_calls_at_once_do_not_wait_for_each_other(cluster: sp.MemoryCluster) -> None:

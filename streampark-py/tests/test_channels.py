@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import streampark as sp
-
 from conftest import QUICK, live, wait_until
 from receiver import SECRET, Receiver
 
@@ -63,9 +62,7 @@ def test_nothing_prints_secrets() -> None:
     assert "SECret" not in shown
 
 
-def test_a_function_is_a_channel(
-    platform: sp.StreamPark, cluster: sp.MemoryCluster, program: sp.Program
-) -> None:
+def test_a_function_is_a_channel(platform: sp.StreamPark, cluster: sp.MemoryCluster, program: sp.Program) -> None:
     told: list[sp.Message] = []
     platform.channels.add("list", told.append)
     fail_once(platform, cluster, program, "list")
@@ -150,7 +147,7 @@ def test_a_coroutine_function_is_a_channel(platform: sp.StreamPark) -> None:
     platform.channels.add("function", function)
     with pytest.raises(sp.RemoteError) as caught:
         platform.channels.test("function")
-    assert caught.value.message == "channel.send: ValueError: test"
+    assert caught.value.message == "channel.send: ValueError: test (channel: function)"
 
 
 def test_a_channel_that_hangs_holds_one_thread_and_nobody_else(
@@ -177,9 +174,7 @@ def test_a_channel_that_hangs_holds_one_thread_and_nobody_else(
         release.set()
 
 
-def test_the_log_channel_speaks_through_logging(
-    platform: sp.StreamPark, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_channel_speaks_through_logging(platform: sp.StreamPark, caplog: pytest.LogCaptureFixture) -> None:
     platform.channels.add("log", sp.Log())
     with caplog.at_level(logging.INFO, logger="streampark.alert"):
         platform.channels.test("log")

@@ -31,7 +31,7 @@ def test_what_is_wrong_with_a_fault_is_said(cluster: sp.MemoryCluster) -> None:
 def test_faults_strike_until_they_are_healed(cluster: sp.MemoryCluster) -> None:
     cluster.inject("observe", sp.Fault.server_error(), times=2)
     for _ in range(2):
-        with pytest.raises(sp.RemoteError, match="memory.call: the simulated cluster answered 500"):
+        with pytest.raises(sp.RemoteError, match=r"memory\.call: the simulated cluster answered 500"):
             cluster.observe()
     assert cluster.observe() == []
     cluster.break_down(sp.Fault.refused())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import pickle
+from pathlib import Path
 
 import pytest
 import streampark as sp
@@ -40,7 +41,7 @@ def test_kinds_are_the_native_ones_each_once() -> None:
 
 @pytest.mark.parametrize(("error", "builtin"), BUILTINS.items())
 def test_the_fitting_builtin_catches_it(error: type[sp.StreamParkError], builtin: type[Exception]) -> None:
-    with pytest.raises(builtin, match="^what went wrong$"):
+    with pytest.raises(builtin, match=r"^what went wrong$"):
         raise error("what went wrong")
 
 
@@ -68,18 +69,24 @@ def test_a_native_error_has_its_facts_and_its_causes() -> None:
     assert error.message.startswith("flink.overview: nobody listens at 127.0.0.1:1")
     assert error.__cause__ is not None
     causes = [str(error)]
-    cause = error.__cause__
+    cause: BaseException | None = error.__cause__
     while cause is not None:
         assert str(cause) not in causes
         causes.append(str(cause))
         cause = cause.__cause__
 
 
-def test_errors_of_a_store(tmp_path: object) -> None:
-    from pathlib import Path
-
-    file = Path(str(tmp_path)) / "jobs.db"
-    file.write_text("this is a text, and it is longer than the header of a SQLite file, which has 100 bytes" * 3)
-    with pytest.raises(sp.StreamParkError, match="is not") as caught:
+def test_errors_of_a_store(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.db"
+    file.write_text("this is a text, and it is longer than the header of a SQLite file" * 5)
+    with pytest.raises(ValueError, match="is not a SQLite database") as refused:
         sp.StreamPark(file)
-    assert caught.value.kind in {"storage", "invalid_input"}
+    assert str(refused.value) == (
+        f"store.open: '{file}' is not a SQLite database; name a store made by StreamPark, or a new file"
+    )
+    with pytest.raises(sp.StorageError) as caught:
+        sp.StreamPark(tmp_path / "none" / "jobs.db")
+    assert caught.value.message == (
+        f"store.open: the folder '{tmp_path / 'none'}' of the store does not exist; create it first"
+    )
+    assert str(caught.value.__cause__) == "No such file or directory (os error 2)"

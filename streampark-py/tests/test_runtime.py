@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import streampark as sp
-
 from conftest import SCRIPT
+from streampark import _streampark
 
 
 def run(code: str, *, interrupt_at: str | None = None, timeout: float = 30) -> tuple[int, str, str]:
@@ -62,7 +62,7 @@ def test_other_threads_run_while_a_call_waits(cluster: sp.MemoryCluster) -> None
 def test_a_pool_of_threads_waits_together(cluster: sp.MemoryCluster) -> None:
     cluster.inject("observe", sp.Fault.hang(0.4), times=16)
 
-    def call() -> bool:
+    def call(_: int) -> bool:
         try:
             cluster.observe()
         except sp.TimedOutError:
@@ -71,7 +71,7 @@ def test_a_pool_of_threads_waits_together(cluster: sp.MemoryCluster) -> None:
 
     begun = time.monotonic()
     with ThreadPoolExecutor(16) as pool:
-        assert all(pool.map(lambda _: call(), range(16)))
+        assert all(pool.map(call, range(16)))
     assert time.monotonic() - begun < 3
 
 
@@ -93,8 +93,9 @@ def test_ctrl_c_ends_a_waiting_call_and_shuts_down() -> None:
         import streampark as sp
 
         try:
-            with sp.StreamPark(clusters={{"dev": sp.MemoryCluster()}}) as platform:
+            with sp.StreamPark(clusters={{"dev": sp.MemoryCluster(start_delay=60)}}) as platform:
                 job = platform.jobs.create("a", sp.SqlProgram({SCRIPT!r}), cluster="dev")
+                job.start()
                 print("waiting")
                 begun = time.monotonic()
                 job.wait_for("RUNNING", timeout=25)
@@ -170,10 +171,11 @@ def test_a_child_forked_before_the_first_use_works() -> None:
         import streampark as sp
 
         child = os.fork()
+        if child:
+            os.waitpid(child, 0)
         print(sp.MemoryCluster().observe())
-        if child == 0:
+        if not child:
             os._exit(0)
-        os.waitpid(child, 0)
         """
     )
     assert (code, out) == (0, "[]\n[]\n"), err
@@ -222,8 +224,6 @@ def test_the_interpreter_ends_with_an_engine_that_was_not_shut_down() -> None:
 
 
 def test_a_call_is_made_once() -> None:
-    from streampark import _streampark
-
     call = _streampark.Rest('{"urls": ["http://127.0.0.1:1/"], "headers": [], "proxy_from_env": false}').call(
         '{"call": "jobs"}'
     )

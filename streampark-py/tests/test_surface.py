@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -52,18 +53,18 @@ def test_times_of_the_native_half() -> None:
     ]
 
 
-def test_the_readmes_example_runs(
-    monkeypatch: pytest.MonkeyPatch, cluster: sp.MemoryCluster, tmp_path: Path
-) -> None:
-    import zipfile
-
+def test_the_readmes_example_runs(monkeypatch: pytest.MonkeyPatch, cluster: sp.MemoryCluster, tmp_path: Path) -> None:
     source = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", source, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile("orders.jar", "w") as archive:
         archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n\n")
         archive.writestr("com/acme/Orders.class", b"\xca\xfe\xba\xbe")
+
     # The example's cluster is nowhere: a simulated one stands in for it.
-    monkeypatch.setattr(sp, "StandaloneCluster", lambda *_: cluster)
-    exec(compile(code, "README.md", "exec"), {"token": "t0ken", "secret": "SECret"})  # noqa: S102
+    def stand_in(_: str) -> sp.MemoryCluster:
+        return cluster
+
+    monkeypatch.setattr(sp, "StandaloneCluster", stand_in)
+    exec(compile(code, "README.md", "exec"), {"token": "t0ken", "secret": "SECret"})
     assert len(cluster.log()) == 1
