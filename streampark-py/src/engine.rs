@@ -11,7 +11,7 @@ use streampark_core::cluster::{LogKind, LogOptions, Plan};
 use streampark_core::job::{JobId, JobState, StartFrom};
 use streampark_core::platform::{EventStream, Job, StreamPark, SuspendOptions, WaitOptions};
 use streampark_core::store::{EventFilter, JobFilter};
-use streampark_core::{EventKind, Result};
+use streampark_core::{Event, EventKind, Result};
 use tokio::sync::Mutex;
 
 use crate::channel::Channel;
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     fn events(&self) -> Events {
-        Events(Arc::new(Mutex::new(self.0.events())))
+        Events(Arc::new(Mutex::new(Follower { stream: self.0.events(), newest: None })))
     }
 
     fn history(&self, filter: &str) -> PyResult<Pending> {
@@ -307,22 +307,39 @@ impl Engine {
 }
 
 /// Events as they come.
+///
+/// An answer can be lost on its way: an awaited call may be cancelled after it was made. So the
+/// newest event is kept until the follower says that it has seen it.
 #[pyclass(frozen, module = "streampark._streampark")]
-pub(crate) struct Events(Arc<Mutex<EventStream>>);
+pub(crate) struct Events(Arc<Mutex<Follower>>);
+
+struct Follower {
+    stream: EventStream,
+    newest: Option<Event>,
+}
+
+impl Follower {
+    async fn next(&mut self, seen: u64) -> Result<Option<String>> {
+        let again = self.newest.as_ref().is_some_and(|event| event.sequence != seen);
+        if !again {
+            self.newest = self.stream.next_event().await?;
+        }
+        self.newest.as_ref().map(text).transpose()
+    }
+}
 
 #[pymethods]
 impl Events {
-    /// The next event as JSON; None where none came in time, or where the engine has ended.
-    #[pyo3(signature = (timeout))]
-    fn next(&self, timeout: Option<f64>) -> PyResult<Pending> {
-        let (stream, timeout) = (Arc::clone(&self.0), timeout.map(duration).transpose().or_raise()?);
+    /// The event after the one numbered `seen`, as JSON; None where none came in time, or where the engine has ended.
+    #[pyo3(signature = (seen, timeout))]
+    fn next(&self, seen: u64, timeout: Option<f64>) -> PyResult<Pending> {
+        let (follower, timeout) = (Arc::clone(&self.0), timeout.map(duration).transpose().or_raise()?);
         Ok(Pending::new(async move {
-            let mut stream = stream.lock().await;
-            let event = match timeout {
-                Some(timeout) => tokio::time::timeout(timeout, stream.next_event()).await.unwrap_or(Ok(None))?,
-                None => stream.next_event().await?,
-            };
-            event.as_ref().map(text).transpose()
+            let mut follower = follower.lock().await;
+            match timeout {
+                Some(timeout) => tokio::time::timeout(timeout, follower.next(seen)).await.unwrap_or(Ok(None)),
+                None => follower.next(seen).await,
+            }
         }))
     }
 }

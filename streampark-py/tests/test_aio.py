@@ -75,6 +75,17 @@ async def test_cancelling_a_task_cancels_the_call(program: sp.Program, tmp_path:
         # The cancelled call has let go of the stream: the next one is served.
         job = await platform.jobs.create("a", program, cluster="dev")
         assert (await asyncio.wait_for(stream.__anext__(), 5)).kind == "job_created"
+        for number in range(20):
+            # Cancelled when the event may be on its way already: it is not lost.
+            task = asyncio.create_task(stream.__anext__())
+            await asyncio.sleep(0.001)
+            await platform.jobs.create(f"b-{number}", program, cluster="dev")
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if task.cancelled():
+                assert (await asyncio.wait_for(stream.__anext__(), 5)).job_name == f"b-{number}"
+            else:
+                assert task.result().job_name == f"b-{number}"
         await job.start()
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(job.wait_for("RUNNING"), 0.1)

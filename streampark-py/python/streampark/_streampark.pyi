@@ -109,7 +109,7 @@ class Engine:
 
 @final
 class Events:
-    def next(self, timeout: float | None) -> Pending[str | None]: ...
+    def next(self, seen: int, timeout: float | None) -> Pending[str | None]: ...
 
 @final
 class Channel:

@@ -172,21 +172,24 @@ class StreamPark:
 class EventStream(Iterator[Event]):
     """Events as they are committed, from the moment at which this stream was made.
 
-    A follower that is too slow gets an :class:`~streampark.ExhaustedError` whose context says how many events it
+    One follower per stream. One that is too slow gets an :class:`~streampark.ExhaustedError` whose context says how many events it
     ``missed``; iterating on goes on with the oldest one still kept, and the history has them all.
     """
 
     def __init__(self, native: _streampark.Events, timeout: Duration | None) -> None:
         self._native, self._timeout = native, timeout_of(timeout)
+        self._seen = 0
 
     def __iter__(self) -> EventStream:
         return self
 
     def __next__(self) -> Event:
-        event = self._native.next(self._timeout).wait()
+        event = self._native.next(self._seen, self._timeout).wait()
         if event is None:
             raise StopIteration
-        return event_of(json.loads(event))
+        told = event_of(json.loads(event))
+        self._seen = told.sequence
+        return told
 
 
 class Jobs:
