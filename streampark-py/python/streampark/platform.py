@@ -172,8 +172,9 @@ class StreamPark:
 class EventStream(Iterator[Event]):
     """Events as they are committed, from the moment at which this stream was made.
 
-    One follower per stream. One that is too slow gets an :class:`~streampark.ExhaustedError` whose context says how many events it
-    ``missed``; iterating on goes on with the oldest one still kept, and the history has them all.
+    Each follower needs a stream of its own. One that is too slow gets an :class:`~streampark.ExhaustedError` whose
+    context says how many events it ``missed``; iterating on goes on with the oldest one still kept, and the history
+    has them all.
     """
 
     def __init__(self, native: _streampark.Events, timeout: Duration | None) -> None:
