@@ -258,6 +258,15 @@ impl Engine {
         Ok(point)
     }
 
+    pub(super) fn is_over(&mut self, flink_job: FlinkJobId) -> Result<bool> {
+        Ok(self.job(flink_job)?.over.is_some())
+    }
+
+    /// The savepoint that an earlier call named.
+    pub(super) fn triggered(&self, flink_job: FlinkJobId, trigger: Option<FlinkJobId>) -> Option<RestorePoint> {
+        self.jobs.get(&flink_job)?.triggers.get(&trigger?).cloned()
+    }
+
     pub(super) fn savepoint(
         &mut self,
         flink_job: FlinkJobId,
@@ -265,8 +274,7 @@ impl Engine {
         trigger: Option<FlinkJobId>,
         now: Timestamp,
     ) -> Result<RestorePoint> {
-        let known = trigger.and_then(|trigger| self.job(flink_job).ok()?.triggers.get(&trigger).cloned());
-        if let Some(point) = known {
+        if let Some(point) = self.triggered(flink_job, trigger) {
             return Ok(point);
         }
         let number = self.storage.len();
