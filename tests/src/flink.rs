@@ -84,7 +84,7 @@ impl<C: Cluster> Stage for FlinkStage<C> {
 
     fn submission(&self, run: RunRef, behaviour: Behaviour) -> Submission {
         let output = self.output(run.key.job).to_string_lossy().into_owned();
-        let mut args = vec!["--rate", "50", "--restart", "none", "--output", &output];
+        let mut args = vec!["--name", "conformance", "--rate", "50", "--restart", "none", "--output", &output];
         match &behaviour {
             Behaviour::FailsWith(message) => args.extend(["--fail-at-checkpoint", "2", "--fail-message", message]),
             Behaviour::Finite => args.extend(["--count", "50"]),

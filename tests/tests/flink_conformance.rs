@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use streampark_core::ErrorKind;
-use streampark_core::cluster::{Cluster, LocalCluster, StandaloneCluster, suite};
+use streampark_core::cluster::suite::{self, Stage as _};
+use streampark_core::cluster::{Cluster as _, LocalCluster, StandaloneCluster};
 use streampark_core::flink::RestOptions;
 use streampark_tests::certificates::Certificates;
 use streampark_tests::flink::{FlinkStage, small_flink, variable};

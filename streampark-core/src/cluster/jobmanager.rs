@@ -51,10 +51,11 @@ struct Facts {
 }
 
 /// What this client did to a job not long ago.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Recent {
-    savepoint: Option<Instant>,
+    savepoint: Option<RestorePoint>,
     lost_answer: Option<Instant>,
+    at: Option<Instant>,
 }
 
 impl JobManager {
@@ -132,16 +133,18 @@ impl JobManager {
         self.remember(job, |recent| recent.lost_answer = Some(Instant::now()));
     }
 
-    fn took_savepoint_within(&self, job: &FlinkJobId, time: Duration) -> bool {
-        let recent = guard(&self.recent).get(job).and_then(|recent| recent.savepoint);
-        recent.is_some_and(|at| at.elapsed() < time)
+    /// The savepoint that was last taken through this client, which the cache may not show yet.
+    fn recent_savepoint(&self, job: &FlinkJobId) -> Option<RestorePoint> {
+        guard(&self.recent).get(job).and_then(|recent| recent.savepoint.clone())
     }
 
     fn remember(&self, job: FlinkJobId, what: impl FnOnce(&mut Recent)) {
         let memory = MEMORY.max(self.rest.options().run_timeout);
         let mut all = guard(&self.recent);
-        all.retain(|_, recent| recent.savepoint.max(recent.lost_answer).is_some_and(|at| at.elapsed() < memory));
-        what(all.entry(job).or_default());
+        all.retain(|_, recent| recent.at.is_some_and(|at| at.elapsed() < memory));
+        let recent = all.entry(job).or_default();
+        recent.at = Some(Instant::now());
+        what(recent);
     }
 
     /// Every job of the JobManager, in one request.
@@ -185,20 +188,23 @@ impl JobManager {
     /// Those of the client.
     pub async fn stop(&self, run: &RunRef, how: Stop, options: &SavepointOptions) -> Result<Stopped> {
         let job = &run.flink_job;
-        if !matches!(how, Stop::Savepoint | Stop::Drain) {
+        let trigger = trigger_of(options);
+        let with_savepoint = matches!(how, Stop::Savepoint | Stop::Drain);
+        if self.rest.job_status(job).await?.is_globally_terminal() {
+            // Perhaps by an earlier call with this trigger id, whose answer was lost.
+            let savepoint = match self.rest.savepoint_status(job, &trigger).await {
+                Ok(SavepointStatus::Completed(savepoint)) if with_savepoint => {
+                    Some(self.point_at(run, savepoint.location).await)
+                }
+                _ => None,
+            };
+            return Ok(Stopped { savepoint, complete: true });
+        }
+        if !with_savepoint {
             return match self.rest.cancel(job).await {
                 Err(error) if self.is_over(job, &error).await => Ok(Stopped { savepoint: None, complete: true }),
                 other => other.map(|()| Stopped::requested()),
             };
-        }
-        let trigger = trigger_of(options);
-        if self.rest.job_status(job).await?.is_globally_terminal() {
-            // Perhaps by an earlier call with this trigger id, whose answer was lost.
-            let savepoint = match self.rest.savepoint_status(job, &trigger).await {
-                Ok(SavepointStatus::Completed(savepoint)) => Some(self.point_at(run, savepoint.location).await),
-                _ => None,
-            };
-            return Ok(Stopped { savepoint, complete: true });
         }
         let mut request = StopJob::new(trigger).format(format_of(options)).drain(how == Stop::Drain);
         request.target_directory = options.directory.clone();
@@ -244,8 +250,9 @@ impl JobManager {
             return Err(error);
         }
         let savepoint = self.rest.await_savepoint(&run.flink_job, &trigger, options.timeout).await?;
-        self.remember(run.flink_job, |recent| recent.savepoint = Some(Instant::now()));
-        Ok(self.point_at(run, savepoint.location).await)
+        let point = self.point_at(run, savepoint.location).await;
+        self.remember(run.flink_job, |recent| recent.savepoint = Some(point.clone()));
+        Ok(point)
     }
 
     async fn point_at(&self, run: &RunRef, path: String) -> RestorePoint {

@@ -168,7 +168,9 @@ impl<'a> Subject<'a> {
             self.stage.drive(&self.run, &self.behaviour).await;
             let seen = self.seen().await;
             if let Some(seen) = &seen {
-                if seen.status == wanted {
+                // Flink calls a job RUNNING while its tasks are still being deployed.
+                let at_work = seen.tasks.is_none_or(|(running, all)| running == all);
+                if seen.status == wanted && (at_work || wanted != RunStatus::Running) {
                     return seen.clone();
                 }
                 assert!(!seen.status.is_terminal(), "{wanted:?} was waited for: {seen:#?}");

@@ -1,6 +1,6 @@
 //! Restore points: which exist now, although the JobManager answers from a cache.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,9 +20,9 @@ impl JobManager {
     /// The restore points of a run that exist now, newest first.
     ///
     /// The JobManager may answer from a cache that anybody's question filled up to 3 s ago
-    /// (`rest.cache.checkpoint-statistics.timeout`). Where its storage is seen from here, a look at the
-    /// folder tells whether there is a newer checkpoint; else this waits until the cache has forgotten
-    /// what was before the end of the run, or before this call where it runs.
+    /// (`rest.cache.checkpoint-statistics.timeout`). Where its storage is seen from here, the folder of
+    /// the checkpoints tells what exists; else this waits until the cache has forgotten what was before
+    /// the end of the run, or before this call where it runs.
     ///
     /// Assumes that the clocks of both machines agree within a second, where the run is over.
     ///
@@ -32,8 +32,8 @@ impl JobManager {
         self.learn().await?;
         let (asked, (_, cache)) = (Instant::now(), self.caches());
         let Some(answer) = self.statistics(&run.flink_job).await? else { return Ok(Vec::new()) };
-        let points = self.points_of(run, answer).await;
-        if self.shows_the_newest(run, &points, cache).await {
+        let (points, exact) = self.points_of(run, answer).await;
+        if exact {
             return Ok(points);
         }
         let jobs = self.rest().jobs().await?;
@@ -45,7 +45,7 @@ impl JobManager {
         }
         sleep(wait).await;
         match self.statistics(&run.flink_job).await? {
-            Some(answer) => Ok(self.points_of(run, answer).await),
+            Some(answer) => Ok(self.points_of(run, answer).await.0),
             None => Ok(Vec::new()),
         }
     }
@@ -58,7 +58,9 @@ impl JobManager {
         }
     }
 
-    async fn points_of(&self, run: &RunRef, answer: Checkpoints) -> Vec<RestorePoint> {
+    /// The points of an answer, and whether the folder of the checkpoints was seen, so that nothing newer
+    /// exists than they.
+    async fn points_of(&self, run: &RunRef, answer: Checkpoints) -> (Vec<RestorePoint>, bool) {
         let latest = [answer.latest.completed, answer.latest.savepoint];
         let mut points: Vec<RestorePoint> = Vec::new();
         for checkpoint in latest.into_iter().flatten().chain(answer.history) {
@@ -71,30 +73,29 @@ impl JobManager {
             let mut point = RestorePoint::new(kind, path, time(at).unwrap_or(Timestamp::UNIX_EPOCH));
             point.checkpoint_id = u64::try_from(checkpoint.id).ok();
             point.size_bytes = u64::try_from(checkpoint.state_size).ok();
+            points.push(point);
+        }
+        let checkpoint = points.iter().find(|point| point.kind == RestoreKind::Checkpoint);
+        let folder = checkpoint.and_then(|point| point.path.rsplit_once('/')).map(|(folder, _)| folder.to_owned());
+        let seen = match folder.filter(|_| self.shares_files()) {
+            Some(folder) => timeout(FILE_TIMEOUT, checkpoints_in(&folder)).await.ok().flatten(),
+            None => None,
+        };
+        let exact = seen.is_some();
+        let unlisted = seen.into_iter().flatten().chain(self.recent_savepoint(&run.flink_job));
+        for point in unlisted {
+            if points.iter().all(|known| known.path != point.path) {
+                points.push(point);
+            }
+        }
+        for point in &mut points {
             point.run = Some(run.key);
             point.flink_job = Some(run.flink_job);
-            point.verification = self.verify(path).await;
-            points.push(point);
+            point.verification = self.verify(&point.path).await;
         }
         points.retain(RestorePoint::is_usable);
         points.sort_by_key(|point| std::cmp::Reverse((point.completed_at, point.checkpoint_id)));
-        points
-    }
-
-    /// Whether the folder of the newest checkpoint, seen from here, holds no newer one. A savepoint
-    /// lies elsewhere: one that was just taken through this client is waited for.
-    async fn shows_the_newest(&self, run: &RunRef, points: &[RestorePoint], cache: Duration) -> bool {
-        let Some(newest) = points.first().filter(|point| point.kind == RestoreKind::Checkpoint) else { return false };
-        let (true, Some(id)) = (newest.verification == Verification::Present, newest.checkpoint_id) else {
-            return false;
-        };
-        if self.took_savepoint_within(&run.flink_job, cache) {
-            return false;
-        }
-        let Some(parent) = folder_of(&newest.path).and_then(|folder| folder.parent().map(PathBuf::from)) else {
-            return false;
-        };
-        matches!(timeout(FILE_TIMEOUT, newest_checkpoint(&parent)).await, Ok(Some(last)) if last <= id)
+        (points, exact)
     }
 
     /// Whether the `_metadata` of a restore point is there, where `path` is one of this machine.
@@ -119,18 +120,22 @@ fn folder_of(path: &str) -> Option<PathBuf> {
     Some(PathBuf::from(local.strip_suffix("/_metadata").unwrap_or(&local)))
 }
 
-/// The highest N of the complete `chk-N` in `folder`.
-async fn newest_checkpoint(folder: &Path) -> Option<u64> {
-    let mut newest = None;
-    let mut entries = tokio::fs::read_dir(folder).await.ok()?;
+/// The complete checkpoints in the folder of a job; None where it cannot be seen from here. Flink puts
+/// `_metadata` there in one step, when all else is written.
+async fn checkpoints_in(folder: &str) -> Option<Vec<RestorePoint>> {
+    let mut found = Vec::new();
+    let mut entries = tokio::fs::read_dir(folder_of(folder)?).await.ok()?;
     while let Some(entry) = entries.next_entry().await.ok()? {
         let name = entry.file_name();
-        let Some(id) = name.to_str().and_then(|name| name.strip_prefix("chk-")?.parse().ok()) else { continue };
-        if tokio::fs::try_exists(entry.path().join("_metadata")).await.ok()? {
-            newest = newest.max(Some(id));
-        }
+        let Some(name) = name.to_str() else { continue };
+        let Some(id) = name.strip_prefix("chk-").and_then(|id| id.parse().ok()) else { continue };
+        let Ok(metadata) = tokio::fs::metadata(entry.path().join("_metadata")).await else { continue };
+        let at = Timestamp::try_from(metadata.modified().ok()?).ok()?;
+        let mut point = RestorePoint::new(RestoreKind::Checkpoint, format!("{folder}/{name}"), at);
+        point.checkpoint_id = Some(id);
+        found.push(point);
     }
-    newest
+    Some(found)
 }
 
 #[cfg(test)]
@@ -158,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_incomplete_checkpoint_is_not_the_newest() {
+    async fn an_incomplete_checkpoint_is_none() {
         let folder = tempfile::tempdir().unwrap();
         for (name, complete) in [("chk-2", true), ("chk-10", true), ("chk-11", false), ("shared", true)] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
@@ -166,7 +171,12 @@ mod tests {
                 std::fs::write(folder.path().join(name).join("_metadata"), "").unwrap();
             }
         }
-        assert_eq!(newest_checkpoint(folder.path()).await, Some(10));
-        assert_eq!(newest_checkpoint(&folder.path().join("none")).await, None);
+        let place = format!("file:{}", folder.path().display());
+        let mut found = checkpoints_in(&place).await.unwrap();
+        found.sort_by_key(|point| point.checkpoint_id);
+        let paths: Vec<_> = found.iter().map(|point| point.path.clone()).collect();
+        assert_eq!(paths, [format!("{place}/chk-2"), format!("{place}/chk-10")]);
+        assert_eq!(checkpoints_in("hdfs://nn/checkpoints").await, None);
+        assert_eq!(checkpoints_in(&format!("{place}/none")).await, None);
     }
 }

@@ -52,7 +52,7 @@ pub async fn a_run_sent_twice_starts_once(stage: &dyn Stage) {
     assert_eq!(taken, 1, "one of the two was taken");
     subject.wait_for(RunStatus::Running).await;
     assert!(cluster.submit(&submission).await.expect("submit again").already_there);
-    subject.work(Duration::from_millis(500)).await;
+    subject.work(Duration::from_secs(1)).await;
     subject.cancel().await;
     if subject.capability().fenced_submit {
         assert!(cluster.submit(&submission).await.expect("submit after the end").already_there);
