@@ -199,9 +199,10 @@ async fn points(shared: &Shared, errand: &Errand) -> Result<Points> {
     let answered = !listed.is_empty();
     let mut all: Vec<RestorePoint> = listed.into_iter().chain(stored).collect();
     let had_state = last.checkpointed || last.restored_from.is_some() || !all.is_empty();
-    if !answered {
+    let sees = watch.as_ref().is_some_and(|watch| watch.cluster.capability().verify_restore_points);
+    if let Some(point) = all.iter().find(|point| !answered && sees && point.kind == RestoreKind::Checkpoint) {
         // A JobManager that forgot the run cannot tell what was completed after the last look.
-        let beside = all.iter().find(|point| point.kind == RestoreKind::Checkpoint).map(siblings).unwrap_or_default();
+        let beside = siblings(point).await;
         all.extend(beside);
     }
     all.extend(last.restored_from);
