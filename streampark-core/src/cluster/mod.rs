@@ -13,6 +13,8 @@ mod registry;
 mod session;
 mod standalone;
 mod submission;
+#[cfg(any(test, feature = "conformance"))]
+pub mod suite;
 
 pub use capability::{Capability, ClusterInfo};
 pub use cluster::Cluster;

@@ -155,7 +155,23 @@ async fn submit(shared: &Shared, errand: &Errand, run: &RunRef) -> Result<crate:
     let submission = timeout(limit, submission(shared, errand, run, watch.cluster.as_ref()))
         .await
         .unwrap_or_else(|_| Err(overdue(limit).with_status(ErrorStatus::Temporary)))?;
+    same_engine(shared, errand, run, &watch).await?;
     timeout(limit, watch.cluster.submit(&submission)).await.unwrap_or_else(|_| Err(overdue(limit)))
+}
+
+/// A run that is sent again goes only to the process that was asked about it: another one has no fence
+/// against a copy that the one before took and left behind.
+async fn same_engine(shared: &Shared, errand: &Errand, run: &RunRef, watch: &Watch) -> Result<()> {
+    let Some(record) = errand.run.as_ref().filter(|record| record.attempts > 1) else { return Ok(()) };
+    let limit = shared.options.call_timeout;
+    let found = timeout(limit, watch.cluster.lookup(run)).await.unwrap_or_else(|_| Err(overdue(limit)));
+    let now = watch.cluster.info().incarnation;
+    match found {
+        Ok(crate::cluster::Lookup::NeverArrived) if now == record.incarnation => Ok(()),
+        Ok(_) => Err(Error::new(ErrorKind::Conflict, "the engine's process was replaced, or has the run by now")
+            .with_status(ErrorStatus::Unknown)),
+        Err(error) => Err(error.with_status(ErrorStatus::Unknown)),
+    }
 }
 
 async fn submission(shared: &Shared, errand: &Errand, run: &RunRef, cluster: &dyn Cluster) -> Result<Submission> {
@@ -199,9 +215,10 @@ async fn points(shared: &Shared, errand: &Errand) -> Result<Points> {
     let answered = !listed.is_empty();
     let mut all: Vec<RestorePoint> = listed.into_iter().chain(stored).collect();
     let had_state = last.checkpointed || last.restored_from.is_some() || !all.is_empty();
-    if !answered {
+    let sees = watch.as_ref().is_some_and(|watch| watch.cluster.capability().verify_restore_points);
+    if let Some(point) = all.iter().find(|point| !answered && sees && point.kind == RestoreKind::Checkpoint) {
         // A JobManager that forgot the run cannot tell what was completed after the last look.
-        let beside = all.iter().find(|point| point.kind == RestoreKind::Checkpoint).map(siblings).unwrap_or_default();
+        let beside = siblings(point).await;
         all.extend(beside);
     }
     all.extend(last.restored_from);

@@ -150,6 +150,12 @@ impl World {
         self.engine.fail(self.live(job), Failure::new("boom").with_class("java.io.IOException")).unwrap();
     }
 
+    /// The newest checkpoint that exists.
+    async fn newest(&self, job: JobId) -> crate::job::RestorePoint {
+        let run = self.runs(job).await[0].run.clone();
+        self.engine.restore_points(&run).await.unwrap().remove(0)
+    }
+
     fn live(&self, job: JobId) -> FlinkJobId {
         self.engine.flink_job(job).unwrap()
     }

@@ -286,13 +286,16 @@ impl Machine {
 
     /// A run that is well, or not quite.
     fn look_after(&mut self, work: &mut Work<'_>) {
-        self.complain_of_restarts(work);
+        match self.ailment(work) {
+            Some(title) if !self.memory.unhealthy => self.complain_of_health(title, work),
+            Some(_) => {}
+            None => self.memory.unhealthy = false,
+        }
         let Some(since) = self.memory.running_since else { return };
-        if self.job.incident.is_some() {
+        if self.job.incident.is_some() && !self.memory.unhealthy {
             let doublings = self.job.restarts.consecutive.saturating_sub(1).min(5);
             let proof = work.rules().recovered_after.saturating_mul(1 << doublings);
             if work.due(after(since, proof)) {
-                self.memory.unhealthy = false;
                 self.close_incident("running again", work);
             }
         }
@@ -311,36 +314,29 @@ impl Machine {
             self.memory.probe_at = Some(after(work.now(), interval.mul_f64(spread)));
             self.ask_points(work);
         }
-        self.complain_of_silence(work);
     }
 
-    fn complain_of_silence(&mut self, work: &mut Work<'_>) {
-        let Some(newest) = self.memory.newest_checkpoint else { return };
-        let limit = after(newest, work.rules().checkpoint_silence);
-        let asked = self.memory.points.as_ref().map(|(_, asked)| *asked);
-        if self.memory.unhealthy || asked.is_none_or(|asked| asked < limit) {
-            return;
-        }
-        let minutes = work.rules().checkpoint_silence.as_secs() / 60;
-        self.complain_of_health(format!("no checkpoint has completed for {minutes} min"), work);
-    }
-
-    fn complain_of_restarts(&mut self, work: &mut Work<'_>) {
+    /// What is wrong with a run that its cluster keeps alive.
+    fn ailment(&mut self, work: &mut Work<'_>) -> Option<String> {
         let (window, count) = (work.rules().restarting_window, work.rules().restarting_count as usize);
         let now = work.now();
         self.memory.restarting.retain(|at| after(*at, window) > now);
-        if self.memory.unhealthy {
-            return;
-        }
         if self.memory.restarting.len() >= count {
-            let minutes = window.as_secs() / 60;
-            return self.complain_of_health(format!("Flink restarted it {count} times in {minutes} min"), work);
+            if let Some(oldest) = self.memory.restarting.front() {
+                work.due(after(*oldest, window));
+            }
+            return Some(format!("Flink restarted it {count} times in {} min", window.as_secs() / 60));
         }
         if let Some(since) = self.memory.restarting_since
             && work.due(after(since, window))
         {
-            self.complain_of_health(format!("it has been RESTARTING for {} min", window.as_secs() / 60), work);
+            return Some(format!("it has been RESTARTING for {} min", window.as_secs() / 60));
         }
+        let newest = self.memory.newest_checkpoint?;
+        let limit = after(newest, work.rules().checkpoint_silence);
+        let asked = self.memory.points.as_ref().map(|(_, asked)| *asked);
+        let minutes = work.rules().checkpoint_silence.as_secs() / 60;
+        asked.is_some_and(|asked| asked >= limit).then(|| format!("no checkpoint has completed for {minutes} min"))
     }
 
     fn complain_of_health(&mut self, title: String, work: &mut Work<'_>) {

@@ -40,13 +40,15 @@ async fn a_request_that_arrives_late_meets_the_fence() {
 async fn a_run_that_its_job_manager_may_have_taken_before_it_died_is_waited_for() {
     let world = World::new().await;
     let job = world.create(world.spec("orders")).await;
-    world.engine.inject(Call::Submit, Fault::AnswerLost(Duration::from_secs(5)), 1);
+    world.engine.inject(Call::Submit, Fault::AnswerLost(Duration::ZERO), 1);
+    world.engine.break_down(Some(Call::Observe), Fault::Refused);
+    world.engine.break_down(Some(Call::Lookup), Fault::Refused);
     world.start(job).await;
-    world.pass(1).await;
-    // It took the run, and dies before the answer is missed: its tasks live on for a minute.
-    world.engine.crash_job_manager();
     world.wait(job, JobState::InDoubt).await;
-    world.pass(30).await;
+    // It took the run and dies before it is asked: its tasks live on for a minute.
+    world.engine.crash_job_manager();
+    world.engine.heal();
+    world.pass(50).await;
     assert_eq!(world.copies(job), 1);
     world.wait(job, JobState::Running).await;
     assert_eq!(world.copies(job), 2);
@@ -123,8 +125,8 @@ async fn killed_at_every_moment_of_a_restart_it_comes_back_once_and_is_told_once
     for millis in (0..3_000).step_by(100) {
         let mut world = World::with(|options| options.latency = Duration::from_millis(200)).await;
         let job = world.running(world.spec("orders")).await;
-        let newest = world.engine.complete_checkpoint(world.live(job)).unwrap();
         world.fail(job);
+        let newest = world.newest(job).await;
         tokio::time::sleep(Duration::from_millis(millis)).await;
         world.die_and_begin_again().await;
         world.pass(1).await;
