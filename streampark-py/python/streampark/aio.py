@@ -363,7 +363,7 @@ class AsyncJob:
         spec = (spec or await self.spec()).replace(**changes)
         await self._engine.update(self.id, json.dumps(spec.to_dict()))
 
-    async def copy(self, name: str, **changes: Unpack[SpecFields]) -> AsyncJob:
+    async def copy(self, name: str, **changes: Unpack[SpecChanges]) -> AsyncJob:
         """Creates another job like this one, with another name and these fields changed."""
         spec = (await self.spec()).replace(name=name, **changes)
         return AsyncJob(self._engine, *await self._engine.create(json.dumps(spec.to_dict())))

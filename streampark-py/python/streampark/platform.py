@@ -352,7 +352,7 @@ class Job:
         spec = (spec or self.spec()).replace(**changes)
         self._engine.update(self.id, json.dumps(spec.to_dict())).wait()
 
-    def copy(self, name: str, **changes: Unpack[SpecFields]) -> Job:
+    def copy(self, name: str, **changes: Unpack[SpecChanges]) -> Job:
         """Creates another job like this one, with another name and these fields changed."""
         spec = self.spec().replace(name=name, **changes)
         return Job(self._engine, *self._engine.create(json.dumps(spec.to_dict())).wait())
