@@ -43,7 +43,8 @@ def test_the_plan(tmp_path: Path) -> None:
         archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n\n")
         archive.writestr("com/acme/Orders.class", b"\xca\xfe\xba\xbe")
     out = run("02_plan.py", "orders.jar", "com.acme.Orders", folder=tmp_path)
-    assert out.startswith("plan of 'orders' on standalone http://localhost:8081/\n1. upload the jar")
+    assert out.startswith("plan of 'orders' on standalone http://localhost:8081/\n1. ")
+    assert "POST http://localhost:8081/jars/{jar-id}/run" in out
     assert "******" in out
     assert "never shown" not in out
 
