@@ -60,6 +60,7 @@ impl Supervisor {
             let record = records.iter().find(|record| record.name == name).cloned();
             begin_watching(&shared, name, cluster, record);
         }
+        shared.tasks.spawn(Arc::clone(&shared).feel_pulse());
         for row in rows {
             keeper::keep(&shared, row);
         }
