@@ -278,7 +278,8 @@ impl RestClient {
         error::parse(status, kind.as_deref(), &body, false).map_err(told)
     }
 
-    /// Asks for a long text; the caller reads it piece by piece.
+    /// Asks for a long text; the caller reads it piece by piece. The answer must begin within the
+    /// timeout of the call.
     pub(super) async fn open_stream(&self, call: Call<'_>) -> Result<Response> {
         let base = self.base_url().clone();
         let told = |e: Error| e.with_operation(call.operation).with_context("url", &base);
@@ -287,7 +288,9 @@ impl RestClient {
             .http
             .request(call.method.clone(), resolve(&base, &call.path))
             .timeout(self.inner.options.transfer_timeout);
-        let response = request.send().await.map_err(|e| told(error::from_transport(e, &base, false)))?;
+        let begin = call.timeout.unwrap_or(self.inner.options.timeout);
+        let response = tokio::time::timeout(begin, request.send()).await.map_err(|_| told(error::no_answer()))?;
+        let response = response.map_err(|e| told(error::from_transport(e, &base, false)))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
