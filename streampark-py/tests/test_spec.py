@@ -43,6 +43,13 @@ def test_what_is_read_equals_what_was_written() -> None:
     }
 
 
+def test_secrets_are_not_printed() -> None:
+    spec = sp.JobSpec("a", sp.SqlProgram("x"), flink={"s3.secret-key": "canary", "a.b": 1})
+    assert repr(spec.flink) == "FlinkConfig({'s3.secret-key': '******', 'a.b': '1'})"
+    assert "canary" not in repr(spec)
+    assert sp.JobSpec.from_json(spec.to_json()).flink["s3.secret-key"] == "canary"
+
+
 def test_a_restart_policy_crosses_with_its_durations() -> None:
     restart = sp.JobSpec.from_yaml(FULL.to_yaml()).restart
     assert restart is not None

@@ -395,14 +395,15 @@ class Job:
         """What starting it now would send; nothing is sent or written."""
         return plan_of(json.loads(self._engine.plan_job(self.id).wait()))
 
-    def logs(self, *, task_manager: bool = False, tail_bytes: int | None = 65536) -> str:
+    def logs(self, *, task_manager: bool | str = False, tail_bytes: int | None = 65536) -> str:
         """The engine's logs around its newest run.
 
         Args:
-            task_manager: Those of the TaskManagers instead of the JobManager's.
+            task_manager: Those of the TaskManagers instead of the JobManager's, or of one TaskManager by its id.
             tail_bytes: At most this many bytes from the end; None gives all.
         """
-        return self._engine.logs(self.id, task_manager, tail_bytes).wait()
+        one = task_manager if isinstance(task_manager, str) else None
+        return self._engine.logs(self.id, bool(task_manager), one, tail_bytes).wait()
 
     def __repr__(self) -> str:
         return f"Job(name={self.name!r}, id={self.id!r})"
