@@ -34,7 +34,17 @@ def wrong(platform: sp.StreamPark, job: sp.Job) -> None:
 def test_types(tmp_path: Path) -> None:
     file = tmp_path / "code.py"
     file.write_text(CODE)
-    out, err, _ = api.run(["--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache"), str(file)])
+    out, err, _ = api.run(
+        [
+            "--strict",
+            "--python-version",
+            "3.11",
+            "--no-error-summary",
+            "--cache-dir",
+            str(tmp_path / "cache"),
+            str(file),
+        ]
+    )
     assert err == ""
     told = re.findall(r"code.py:(\d+): (\w+): (.*?)(?:  \[|$)", out, re.MULTILINE)
     notes = [text for _, level, text in told if level == "note" and text.startswith("Revealed")]
