@@ -16,6 +16,8 @@ use crate::flink::{FlinkJobId, FlinkVersion, JobStatus, RestClient, TriggerId, p
 use crate::job::{Failure, RestoreKind, RestorePoint, RunRef};
 use crate::{Error, ErrorKind, Result};
 
+pub(crate) use points::siblings;
+
 mod points;
 mod words;
 
@@ -44,6 +46,8 @@ pub struct JobManager {
 struct Facts {
     version: Option<FlinkVersion>,
     orphan_timeout: Option<Duration>,
+    /// The folder that ClusterEntrypoint names with a new UUID at each start (`web.tmpdir`).
+    incarnation: Option<String>,
     /// How long jobs' graphs, and statistics of checkpoints, are answered from a cache.
     caches: Option<(Duration, Duration)>,
     /// The JobManager may have been replaced since these were read.
@@ -88,6 +92,12 @@ impl JobManager {
         (facts.version, facts.orphan_timeout)
     }
 
+    /// Names the process that answers, as far as it is known.
+    pub fn incarnation(&self) -> Option<String> {
+        let facts = guard(&self.facts);
+        facts.incarnation.clone().filter(|_| !facts.stale)
+    }
+
     /// Reads version, heartbeat timeout and caches, again where the JobManager was out of reach.
     async fn learn(&self) -> Result<()> {
         let facts = guard(&self.facts).clone();
@@ -109,12 +119,14 @@ impl JobManager {
             let entry = entries.iter().find(|entry| entry.key == key)?;
             parse_duration(&entry.value).ok()
         };
+        let incarnation = entries.iter().find(|entry| entry.key == "web.tmpdir").map(|entry| entry.value.clone());
         let heartbeat = duration("heartbeat.timeout").unwrap_or(Duration::from_secs(50));
         let graphs = duration("web.refresh-interval").unwrap_or(REFRESH);
         let statistics = duration("rest.cache.checkpoint-statistics.timeout").unwrap_or(graphs);
         *guard(&self.facts) = Facts {
             version: Some(version),
             orphan_timeout: Some(heartbeat + ORPHAN_MARGIN),
+            incarnation,
             caches: Some((graphs, statistics)),
             stale: false,
         };
@@ -168,6 +180,8 @@ impl JobManager {
     /// # Errors
     /// Those of the client.
     pub async fn lookup(&self, run: &RunRef) -> Result<Lookup> {
+        // The answer counts for the process that gives it: see `incarnation`.
+        guard(&self.facts).stale = true;
         let found = self.observe().await?.into_iter().find(|seen| seen.flink_job == Some(run.flink_job));
         if let Some(seen) = found {
             return Ok(Lookup::Found(Box::new(seen)));

@@ -132,6 +132,7 @@ impl Cluster for StandaloneCluster {
         info.flink_version = version;
         info.web_url = Some(self.rest().base_url().clone());
         info.orphan_timeout = orphans.unwrap_or(Duration::from_secs(60));
+        info.incarnation = self.manager.incarnation();
         info
     }
 

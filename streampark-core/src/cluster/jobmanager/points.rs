@@ -138,6 +138,19 @@ async fn checkpoints_in(folder: &str) -> Option<Vec<RestorePoint>> {
     Some(found)
 }
 
+/// The checkpoints that lie beside `point` on this machine's file system: what a JobManager completed
+/// after it was last asked, where it cannot be asked any more. None for other storage.
+pub(crate) async fn siblings(point: &RestorePoint) -> Vec<RestorePoint> {
+    let Some((folder, _)) = point.path.rsplit_once('/') else { return Vec::new() };
+    let mut found = timeout(FILE_TIMEOUT, checkpoints_in(folder)).await.ok().flatten().unwrap_or_default();
+    for beside in &mut found {
+        beside.run = point.run;
+        beside.flink_job = point.flink_job;
+        beside.verification = Verification::Present;
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -266,6 +266,7 @@ impl Cluster for MemoryCluster {
     fn info(&self) -> ClusterInfo {
         let mut info = ClusterInfo::new("memory", "memory");
         info.orphan_timeout = self.0.options.orphan_timeout;
+        info.incarnation = Some(guard(&self.0.engine).incarnation.to_string());
         info
     }
 
