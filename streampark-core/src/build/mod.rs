@@ -1,7 +1,41 @@
 //! Builds: how code becomes an artifact.
 
 mod artifact;
+#[cfg(feature = "build")]
+mod artifacts;
 mod builder;
+#[cfg(feature = "build")]
+mod command;
+mod environment;
+mod failure;
+#[cfg(feature = "build")]
+mod gradle;
+#[cfg(feature = "build")]
+mod maven;
+#[cfg(feature = "build")]
+mod outputs;
+#[cfg(feature = "build")]
+mod pick;
+#[cfg(feature = "build")]
+mod pom;
+#[cfg(feature = "build")]
+mod process;
+#[cfg(feature = "build")]
+mod unpack;
+#[cfg(feature = "build")]
+mod verdict;
+#[cfg(feature = "build")]
+mod words;
 
 pub use artifact::{Artifact, ArtifactFile};
+#[cfg(feature = "build")]
+pub use artifacts::{ArtifactFilter, ArtifactRetention, ArtifactStore, Pruned};
 pub use builder::{BuildEvent, BuildOutput, BuildRequest, Builder, LogSink};
+#[cfg(feature = "build")]
+pub use command::{CommandBuilder, NoBuilder};
+pub use environment::BuildEnvironment;
+pub use failure::{BuildFailure, BuildFailureKind};
+#[cfg(feature = "build")]
+pub use gradle::{GradleBuilder, GradleOptions};
+#[cfg(feature = "build")]
+pub use maven::{MavenBuilder, MavenOptions};
