@@ -21,6 +21,10 @@ mod pom;
 #[cfg(feature = "build")]
 mod process;
 #[cfg(feature = "build")]
+mod queue;
+#[cfg(feature = "build")]
+mod spec;
+#[cfg(feature = "build")]
 mod unpack;
 #[cfg(feature = "build")]
 mod verdict;
@@ -39,3 +43,10 @@ pub use failure::{BuildFailure, BuildFailureKind};
 pub use gradle::{GradleBuilder, GradleOptions};
 #[cfg(feature = "build")]
 pub use maven::{MavenBuilder, MavenOptions};
+#[cfg(feature = "build")]
+pub use queue::{
+    Build, BuildFollower, BuildOrder, BuildPlan, BuildPlans, BuildProblem, BuildQueue, BuildQueueOptions, BuildRecord,
+    BuildState, BuildUpdate, LogPage,
+};
+#[cfg(feature = "build")]
+pub use spec::{BuilderSpec, CommandSpec, CredentialsSpec, ModuleSpec, NoneSpec, ProjectSpec};
