@@ -8,7 +8,7 @@ use crate::cluster::{LogOptions, LogStream, Plan, Submission};
 use crate::job::{
     Desired, Failure, JobId, JobSpec, JobState, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom, prepare,
 };
-use crate::store::{EventFilter, RunRecord, SpecVersion};
+use crate::store::{EventFilter, Operation, RunRecord, SpecVersion};
 use crate::supervisor::{Command, JobView};
 use crate::{Error, ErrorKind, Event, Result};
 
@@ -143,10 +143,12 @@ impl Job {
             actor: self.actor(),
         });
         let operation = asked.await?.job.operation;
+        let asked_at =
+            |operation: &Option<Operation>| operation.as_ref().map(|operation| (operation.kind, operation.at));
         let waiting = async {
             loop {
                 let view = self.status()?;
-                if view.job.operation != operation {
+                if asked_at(&view.job.operation) != asked_at(&operation) {
                     break;
                 }
                 self.next_change(&mut events).await?;

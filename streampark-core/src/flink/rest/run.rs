@@ -144,7 +144,11 @@ impl RunJar {
         self.check_always()
     }
 
-    fn check_always(&self) -> Result<()> {
+    /// The part of [`check`](Self::check) that needs no version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] where the request can never work.
+    pub fn check_always(&self) -> Result<()> {
         if self.claim_mode.is_some() && self.savepoint_path.is_none() {
             return Err(Error::invalid(
                 "a claim mode without a savepoint path has nothing to claim; give both or none",
