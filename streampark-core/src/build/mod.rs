@@ -11,6 +11,8 @@ mod failure;
 #[cfg(feature = "build")]
 mod gradle;
 #[cfg(feature = "build")]
+mod inspect;
+#[cfg(feature = "build")]
 mod maven;
 #[cfg(feature = "build")]
 mod outputs;
@@ -42,11 +44,15 @@ pub use failure::{BuildFailure, BuildFailureKind};
 #[cfg(feature = "build")]
 pub use gradle::{GradleBuilder, GradleOptions};
 #[cfg(feature = "build")]
+pub use inspect::{Clash, Connector, ConnectorOption, FlinkHint, Inspection, MainClass, SqlFunction};
+#[cfg(feature = "build")]
 pub use maven::{MavenBuilder, MavenOptions};
 #[cfg(feature = "build")]
 pub use queue::{
     Build, BuildFollower, BuildOrder, BuildPlan, BuildPlans, BuildProblem, BuildQueue, BuildQueueOptions, BuildRecord,
     BuildState, BuildUpdate, LogPage,
 };
+#[cfg(feature = "build")]
+pub(crate) use spec::SourceContext;
 #[cfg(feature = "build")]
 pub use spec::{BuilderSpec, CommandSpec, CredentialsSpec, ModuleSpec, NoneSpec, ProjectSpec};

@@ -240,7 +240,15 @@ fn verdict_of(finished: &Finished, root: &Path) -> Error {
         finished.lines.iter().filter(fits).map(|line| verdict::relative(line.trim(), root)).collect()
     };
     let Verdict { kind, message, lines } = if says("Compilation failed") || says("Compilation error") {
-        let lines = picked(&[".java:", ".scala:", ".kt:", ".groovy:"]);
+        // Gradle 4 begins a task's line and does not end it before the compiler speaks.
+        let top = format!("{}/", root.display());
+        let from_path = |line: &String| match line.split_once(&top) {
+            Some((_, rest)) => rest.to_owned(),
+            None => line.trim().to_owned(),
+        };
+        let sources = [".java:", ".scala:", ".kt:", ".groovy:"];
+        let is_place = |line: &&String| sources.iter().any(|mark| line.contains(mark));
+        let lines = finished.lines.iter().filter(is_place).map(from_path).collect();
         Verdict::new(BuildFailureKind::Compile, "the code does not compile".into(), lines)
     } else if says("There were failing tests") {
         Verdict::new(BuildFailureKind::Tests, "tests failed".into(), picked(&[" FAILED"]))

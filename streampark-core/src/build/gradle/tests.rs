@@ -32,7 +32,7 @@ fn verdict(text: &str) -> (BuildFailureKind, String) {
 #[test]
 fn gradle_is_read_as_it_speaks() {
     let (kind, chain) = verdict(
-        "/tmp/x/src/main/java/A.java:3: error: ';' expected\n> Task :compileJava FAILED\n* What went wrong:\n> Compilation failed; see the compiler error output for details.",
+        ":compileJava/tmp/x/src/main/java/A.java:3: error: ';' expected\n> Task :compileJava FAILED\n* What went wrong:\n> Compilation failed; see the compiler error output for details.",
     );
     assert_eq!(kind, BuildFailureKind::Compile);
     assert_eq!(

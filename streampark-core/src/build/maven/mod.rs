@@ -5,11 +5,12 @@ mod verdict;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use self::options::MavenOptions;
-use super::builder::{BuildOutput, BuildRequest, Builder};
+use super::builder::{BuildEvent, BuildOutput, BuildRequest, Builder};
 use super::failure::{BuildFailure, BuildFailureKind};
 use super::outputs;
 use super::pom::{self, Pom};
@@ -146,6 +147,7 @@ impl Builder for MavenBuilder {
         check_modules(&request.modules, &known)?;
         let (program, found) = self.tool(&root, request)?;
         process::step(request, format!("Maven of the {found}: {}", program.display()));
+        let request = &with_steps(request);
         let finished = process::run(self.call(program, &root, request), request).await?;
         if !finished.succeeded() {
             return Err(verdict::of(&finished, &root));
@@ -175,6 +177,23 @@ impl Builder for MavenBuilder {
         output.facts.insert("tool".into(), format!("Maven of the {found}"));
         Ok(output)
     }
+}
+
+/// Tells each module that Maven begins as a step: `[INFO] Building orders 1.0      [2/3]`.
+fn with_steps(request: &BuildRequest) -> BuildRequest {
+    let log = Arc::clone(&request.log);
+    let mut request = request.clone();
+    request.log = Arc::new(move |event| {
+        let step = match &event {
+            BuildEvent::Line(line) => line.strip_prefix("[INFO] Building ").filter(|rest| !rest.starts_with("jar:")),
+            _ => None,
+        };
+        if let Some(step) = step {
+            log(BuildEvent::Step(format!("Building {}", step.split_whitespace().collect::<Vec<_>>().join(" "))));
+        }
+        log(event);
+    });
+    request
 }
 
 /// The folder in which a tool starts, checked to be one and to be inside.

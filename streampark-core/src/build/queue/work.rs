@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::record::BuildOrder;
-use crate::build::artifact::{Artifact, ArtifactFile};
+use crate::build::artifact::Artifact;
 use crate::build::artifacts::{ArtifactStore, describe};
 use crate::build::builder::{BuildEvent, BuildRequest, Builder};
 use crate::build::environment::BuildEnvironment;
@@ -180,15 +180,12 @@ impl Work {
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         for artifact in artifacts {
             if !seen.insert(&artifact.id) {
-                let ArtifactFile { path, .. } = &artifact.job_jar;
-                let twins: Vec<String> = artifacts
-                    .iter()
-                    .filter(|other| other.id == artifact.id)
-                    .map(|other| format!("'{}'", other.module))
-                    .collect();
+                let twins: Vec<&&Artifact> = artifacts.iter().filter(|other| other.id == artifact.id).collect();
+                let names: Vec<String> = twins.iter().map(|twin| format!("'{}'", twin.module)).collect();
+                let path = twins.first().map(|twin| twin.job_jar.path.as_str()).unwrap_or_default();
                 return failed(format!(
                     "the modules {} claim the same jar '{path}'; declare it for one of them",
-                    twins.join(" and ")
+                    names.join(" and ")
                 ));
             }
         }
