@@ -6,6 +6,8 @@ mod artifacts;
 mod builder;
 #[cfg(feature = "build")]
 mod command;
+#[cfg(feature = "build")]
+mod coordinates;
 mod environment;
 mod failure;
 #[cfg(feature = "build")]
@@ -25,6 +27,8 @@ mod process;
 #[cfg(feature = "build")]
 mod queue;
 #[cfg(feature = "build")]
+mod resources;
+#[cfg(feature = "build")]
 mod spec;
 #[cfg(feature = "build")]
 mod unpack;
@@ -39,6 +43,8 @@ pub use artifacts::{ArtifactFilter, ArtifactRetention, ArtifactStore, Pruned};
 pub use builder::{BuildEvent, BuildOutput, BuildRequest, Builder, LogSink};
 #[cfg(feature = "build")]
 pub use command::{CommandBuilder, NoBuilder};
+#[cfg(feature = "build")]
+pub use coordinates::{DependencyConflict, LockedJar, MavenLock, MavenResolver};
 pub use environment::BuildEnvironment;
 pub use failure::{BuildFailure, BuildFailureKind};
 #[cfg(feature = "build")]
@@ -52,6 +58,8 @@ pub use queue::{
     Build, BuildFollower, BuildOrder, BuildPlan, BuildPlans, BuildProblem, BuildQueue, BuildQueueOptions, BuildRecord,
     BuildState, BuildUpdate, LogPage,
 };
+#[cfg(feature = "build")]
+pub use resources::{ResourceCentre, ResourceEntry, ResourceKind, UploadOptions};
 #[cfg(feature = "build")]
 pub(crate) use spec::SourceContext;
 #[cfg(feature = "build")]

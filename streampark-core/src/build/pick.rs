@@ -161,7 +161,7 @@ fn own_names(top: &str, module: &str, archive: &str) -> Vec<String> {
     // `orders-1.0` holds `orders.jar`.
     for text in [top.trim_end_matches('/'), stem] {
         if let Some((plain, _)) =
-            text.split_once(|c: char| c == '-').filter(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()))
+            text.split_once('-').filter(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()))
         {
             names.push(plain.to_owned());
         }

@@ -133,14 +133,7 @@ fn keys(class: &Class<'_>) -> HashMap<String, String> {
     for instruction in instructions(code.unwrap_or_default()) {
         match instruction {
             Instruction::Constant(index) => text = class.string(index).or(text),
-            Instruction::InvokeStatic(index) => {
-                if class
-                    .member(index)
-                    .is_some_and(|(owner, name, _)| owner.ends_with("/ConfigOptions") && name == "key")
-                {
-                    key = text;
-                }
-            }
+            Instruction::InvokeStatic(index) if is_key(class, index) => key = text,
             Instruction::PutStatic(index) => {
                 if let (Some((_, field, OPTION)), Some(key)) = (class.member(index), key.take()) {
                     keys.insert(field.to_owned(), key.to_owned());
@@ -150,4 +143,9 @@ fn keys(class: &Class<'_>) -> HashMap<String, String> {
         }
     }
     keys
+}
+
+/// Whether the method is `ConfigOptions.key`.
+fn is_key(class: &Class<'_>, method: u16) -> bool {
+    class.member(method).is_some_and(|(owner, name, _)| owner.ends_with("/ConfigOptions") && name == "key")
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use self::options::MavenOptions;
+pub(super) use self::verdict::of as verdict_of;
 use super::builder::{BuildEvent, BuildOutput, BuildRequest, Builder};
 use super::failure::{BuildFailure, BuildFailureKind};
 use super::outputs;
@@ -71,7 +72,14 @@ impl MavenBuilder {
         ))
     }
 
-    fn call(&self, program: PathBuf, root: &Path, request: &BuildRequest) -> Call {
+    /// One goal, without the options that are about a project's own build.
+    pub(super) fn goal(&self, root: &Path, request: &BuildRequest, goal: &str) -> Result<Call> {
+        let (program, _) = self.tool(root, request)?;
+        Ok(self.base(program, root).arg(goal))
+    }
+
+    /// Repositories, settings, JDK.
+    fn base(&self, program: PathBuf, root: &Path) -> Call {
         let options = &self.options;
         let mut call = Call::new(program, &options.folder)
             .arg("--batch-mode")
@@ -88,6 +96,20 @@ impl MavenBuilder {
         for (set, word) in [(options.offline, "--offline"), (options.update_snapshots, "--update-snapshots")] {
             call = if set { call.arg(word) } else { call };
         }
+        call.env.push(("MAVEN_SKIP_RC", "1".into()));
+        call.env.push(("MAVEN_BASEDIR", root.into()));
+        if let Some(heap) = options.heap_mb {
+            call.env.push(("MAVEN_OPTS", format!("-Xmx{heap}m").into()));
+        }
+        if let Some(home) = &options.java_home {
+            call.env.push(("JAVA_HOME", home.into()));
+        }
+        call
+    }
+
+    fn call(&self, program: PathBuf, root: &Path, request: &BuildRequest) -> Call {
+        let options = &self.options;
+        let mut call = self.base(program, root);
         if let Some(threads) = options.threads {
             call = call.arg("--threads").arg(threads.to_string());
         }
@@ -108,16 +130,7 @@ impl MavenBuilder {
         if !modules.is_empty() {
             call = call.arg("--projects").arg(modules.join(",")).arg("--also-make");
         }
-        call = call.arg("clean").arg("package");
-        call.env.push(("MAVEN_SKIP_RC", "1".into()));
-        call.env.push(("MAVEN_BASEDIR", root.into()));
-        if let Some(heap) = options.heap_mb {
-            call.env.push(("MAVEN_OPTS", format!("-Xmx{heap}m").into()));
-        }
-        if let Some(home) = &options.java_home {
-            call.env.push(("JAVA_HOME", home.into()));
-        }
-        call
+        call.arg("clean").arg("package")
     }
 }
 

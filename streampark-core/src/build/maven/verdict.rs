@@ -9,7 +9,7 @@ use crate::build::process::Finished;
 use crate::build::verdict::{self, Verdict};
 
 /// Why Maven failed: the reason that stands nearest to the cause wins.
-pub(super) fn of(finished: &Finished, root: &Path) -> Error {
+pub(in crate::build) fn of(finished: &Finished, root: &Path) -> Error {
     if let Some(error) = verdict::of_exit("Maven", finished) {
         return error;
     }

@@ -174,14 +174,16 @@ async fn watch(
     // Whoever is left may hold the output open for ever.
     guard.end().await;
     let drained = tokio::time::timeout(DRAIN, async {
-        while open {
-            let Ok(read @ 1..) = reader.read(&mut buffer).await else { break };
+        if !open {
+            return true;
+        }
+        loop {
+            let Ok(read @ 1..) = reader.read(&mut buffer).await else { return true };
             lines.take(buffer.get(..read).unwrap_or_default());
             if lines.bytes() > request.max_output {
                 return false;
             }
         }
-        true
     });
     let within = drained.await.unwrap_or(true);
     lines.finish();

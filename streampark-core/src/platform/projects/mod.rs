@@ -14,8 +14,8 @@ pub use self::origin::Origin;
 pub use self::project::Project;
 use self::resolve::ProjectResolver;
 use crate::build::{
-    ArtifactRetention, ArtifactStore, BuildPlan, BuildPlans, BuildQueue, BuildQueueOptions, ProjectSpec, Pruned,
-    SourceContext,
+    ArtifactRetention, ArtifactStore, BuildPlan, BuildPlans, BuildQueue, BuildQueueOptions, MavenOptions,
+    MavenResolver, ProjectSpec, Pruned, ResourceCentre, SourceContext,
 };
 use crate::job::Resolve;
 #[cfg(feature = "git")]
@@ -37,6 +37,8 @@ pub struct ProjectsOptions {
     pub builds: BuildQueueOptions,
     /// Where artifacts are kept. Default: below the folder of the projects.
     pub artifacts: Option<ArtifactStore>,
+    /// How jars are found by Maven coordinates: settings, local repository, offline.
+    pub maven: MavenOptions,
 }
 
 impl ProjectsOptions {
@@ -52,6 +54,13 @@ impl ProjectsOptions {
     #[must_use]
     pub fn builds(mut self, options: BuildQueueOptions) -> Self {
         self.builds = options;
+        self
+    }
+
+    /// Sets how jars are found by Maven coordinates.
+    #[must_use]
+    pub fn maven(mut self, options: MavenOptions) -> Self {
+        self.maven = options;
         self
     }
 
@@ -85,12 +94,15 @@ pub struct Projects(Arc<Inner>);
 struct Inner {
     registry: Arc<Registry>,
     queue: BuildQueue,
+    maven: MavenResolver,
+    resources: ResourceCentre,
     /// The store of the engine that these projects belong to: it knows which jobs use them.
     store: OnceLock<Arc<dyn Store>>,
 }
 
 impl Projects {
-    /// Opens the folder: `projects/` with a file for each, `builds/` with records and logs, `artifacts/`, `git/`.
+    /// Opens the folder: `projects/` with a file for each, `builds/` with records and logs, `artifacts/`, `git/`,
+    /// `resources/`, `dependencies/`.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] where another process has it open, [`ErrorKind::Io`] where it cannot be read.
@@ -108,7 +120,9 @@ impl Projects {
         };
         let plans: Arc<dyn BuildPlans> = Arc::clone(&registry) as Arc<dyn BuildPlans>;
         let queue = BuildQueue::open(folder.join("builds"), artifacts, plans, options.builds).await.map_err(named)?;
-        Ok(Self(Arc::new(Inner { registry, queue, store: OnceLock::new() })))
+        let maven = MavenResolver::open(folder.join("dependencies"), options.maven).map_err(named)?;
+        let resources = ResourceCentre::open(folder.join("resources")).map_err(named)?;
+        Ok(Self(Arc::new(Inner { registry, queue, maven, resources, store: OnceLock::new() })))
     }
 
     /// Declares a project, or changes one of the same name. Nothing is fetched.
@@ -181,6 +195,16 @@ impl Projects {
     /// Where artifacts are kept.
     pub fn artifacts(&self) -> &ArtifactStore {
         self.0.queue.artifacts()
+    }
+
+    /// The resource centre: jars, functions and connectors that any job may name.
+    pub fn resources(&self) -> &ResourceCentre {
+        &self.0.resources
+    }
+
+    /// Finds jars by Maven coordinates.
+    pub fn maven(&self) -> &MavenResolver {
+        &self.0.maven
     }
 
     /// Removes artifacts that are old and that no job runs, would run, or would need for a roll-back.

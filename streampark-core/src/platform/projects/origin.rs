@@ -91,11 +91,19 @@ fn main_module(spec: &JobSpec) -> Option<&ModuleRef> {
     }
 }
 
+/// Everything that a job names: its own jar, and what goes with it.
+pub(super) fn dependencies_of(spec: &JobSpec) -> impl Iterator<Item = &Dependency> {
+    let own = match &spec.program {
+        ProgramSpec::Jar(program) => Some(&program.jar),
+        _ => None,
+    };
+    own.into_iter().chain(&spec.dependencies)
+}
+
 /// Every module that a job names.
 pub(super) fn modules_of(spec: &JobSpec) -> impl Iterator<Item = &ModuleRef> {
-    let beside = spec.dependencies.iter().filter_map(|dependency| match dependency {
+    dependencies_of(spec).filter_map(|dependency| match dependency {
         Dependency::Module(module) => Some(module),
         _ => None,
-    });
-    main_module(spec).into_iter().chain(beside)
+    })
 }

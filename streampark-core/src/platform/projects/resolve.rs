@@ -1,13 +1,14 @@
 //! From `project + module` to the jar that runs.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::Projects;
-use crate::build::{Artifact, ArtifactFilter, BuildState};
-use crate::job::{Dependency, Location, ModuleRef, Resolve, Resource};
+use crate::build::{Artifact, ArtifactFilter, BuildState, DependencyConflict, MavenLock};
+use crate::job::{Dependency, JobSpec, Location, ModuleRef, Resolve, Resource};
 use crate::{Error, ErrorKind, Result};
 
 /// Finds artifacts of projects; leaves the rest to whom the embedder gave.
@@ -21,23 +22,52 @@ pub(super) struct ProjectResolver {
 impl Resolve for ProjectResolver {
     async fn resolve(&self, dependency: &Dependency) -> Result<Vec<Resource>> {
         match (dependency, &self.others) {
-            (Dependency::Module(module), _) => self.projects.resources(module).await,
-            (_, Some(others)) => others.resolve(dependency).await,
-            (Dependency::Resource(_), None) => Err(Error::new(
-                ErrorKind::Unsupported,
-                "this engine has no resource centre; name the jar by its path, its URL or the module of a project",
-            )),
-            (_, None) => Err(Error::new(
-                ErrorKind::Unsupported,
-                "this engine has no resolver for Maven; name the jar by its path, its URL or the module of a project",
-            )),
+            (Dependency::Module(module), _) => self.projects.resources_of_module(module).await,
+            // Whom the embedder gave knows better than what is below our folder.
+            (_, Some(others)) => match others.resolve(dependency).await {
+                Err(error) if error.kind() == ErrorKind::Unsupported => self.projects.resolve_own(dependency).await,
+                result => result,
+            },
+            (_, None) => self.projects.resolve_own(dependency).await,
         }
     }
 }
 
 impl Projects {
+    /// A resource of the centre, or Maven coordinates.
+    async fn resolve_own(&self, dependency: &Dependency) -> Result<Vec<Resource>> {
+        let resource = |name: &str, sha256: &str, path: &Path| {
+            Resource::new(name, Location::Path(path.to_owned())).with_sha256(sha256)
+        };
+        match dependency {
+            Dependency::Resource(wanted) => {
+                let files = self.resources().files(&wanted.resource, wanted.version.as_deref())?;
+                Ok(files.iter().map(|(name, sha256, path)| resource(name, sha256, path)).collect())
+            }
+            Dependency::Maven(wanted) => {
+                let lock = self.maven().resolve(&wanted.maven, &wanted.exclude).await?;
+                Ok(lock.jars.iter().map(|jar| resource(&jar.name, &jar.sha256, &jar.path)).collect())
+            }
+            _ => Err(Error::new(ErrorKind::Unsupported, "projects find modules, resources and Maven coordinates only")),
+        }
+    }
+
+    /// Artifacts that the Maven coordinates of a job bring in more than one version.
+    ///
+    /// # Errors
+    /// Those of Maven.
+    pub async fn conflicts(&self, spec: &JobSpec) -> Result<Vec<DependencyConflict>> {
+        let mut locks = Vec::new();
+        for dependency in &spec.dependencies {
+            if let Dependency::Maven(wanted) = dependency {
+                locks.push(self.maven().resolve(&wanted.maven, &wanted.exclude).await?);
+            }
+        }
+        Ok(MavenLock::conflicts(&locks))
+    }
+
     /// The jars of a module: the job's own first, then what its distribution has beside it.
-    async fn resources(&self, module: &ModuleRef) -> Result<Vec<Resource>> {
+    async fn resources_of_module(&self, module: &ModuleRef) -> Result<Vec<Resource>> {
         let artifact = self.newest(&module.project, module.module.as_deref(), module.commit.as_deref(), None).await?;
         let beside = artifact.files.iter().filter(|file| file.path.starts_with("lib/") && file.path.ends_with(".jar"));
         let mut resources = Vec::new();
