@@ -33,6 +33,16 @@ impl WaitOptions {
     }
 }
 
+/// How to stop a job with a savepoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SuspendOptions {
+    /// Lets all data through first (`--drain`); such a savepoint is not for going on later. Default false.
+    pub drain: bool,
+    /// Where the savepoint is written. Default: the cluster's folder.
+    pub directory: Option<String>,
+}
+
 /// A handle to one job; cheap to clone.
 ///
 /// Every call that changes something returns when the wish is committed, not when it has come true:
@@ -101,7 +111,7 @@ impl Job {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn suspend(&self) -> Result<()> {
-        self.command(Command::Suspend { job: self.id, drain: false, directory: None, actor: self.actor() }).await
+        self.suspend_with(SuspendOptions::default()).await
     }
 
     /// Wants it stopped after all data has gone through (`--drain`); its savepoint is not for going on later.
@@ -109,7 +119,16 @@ impl Job {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn drain(&self) -> Result<()> {
-        self.command(Command::Suspend { job: self.id, drain: true, directory: None, actor: self.actor() }).await
+        self.suspend_with(SuspendOptions { drain: true, ..SuspendOptions::default() }).await
+    }
+
+    /// Wants it stopped with a savepoint, as `options` say.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn suspend_with(&self, options: SuspendOptions) -> Result<()> {
+        let SuspendOptions { drain, directory } = options;
+        self.command(Command::Suspend { job: self.id, drain, directory, actor: self.actor() }).await
     }
 
     /// Wants it stopped, without a savepoint.
@@ -118,6 +137,14 @@ impl Job {
     /// As [`start`](Self::start).
     pub async fn cancel(&self) -> Result<()> {
         self.command(Command::Cancel { job: self.id, kill: false, actor: self.actor() }).await
+    }
+
+    /// Wants it ended by the engine's own means, where each run has a deployment of its own; else cancels it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn kill(&self) -> Result<()> {
+        self.command(Command::Cancel { job: self.id, kill: true, actor: self.actor() }).await
     }
 
     /// Stops it, and starts it again from its newest state.

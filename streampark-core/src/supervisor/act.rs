@@ -155,7 +155,23 @@ async fn submit(shared: &Shared, errand: &Errand, run: &RunRef) -> Result<crate:
     let submission = timeout(limit, submission(shared, errand, run, watch.cluster.as_ref()))
         .await
         .unwrap_or_else(|_| Err(overdue(limit).with_status(ErrorStatus::Temporary)))?;
+    same_engine(shared, errand, run, &watch).await?;
     timeout(limit, watch.cluster.submit(&submission)).await.unwrap_or_else(|_| Err(overdue(limit)))
+}
+
+/// A run that is sent again goes only to the process that was asked about it: another one has no fence
+/// against a copy that the one before took and left behind.
+async fn same_engine(shared: &Shared, errand: &Errand, run: &RunRef, watch: &Watch) -> Result<()> {
+    let Some(record) = errand.run.as_ref().filter(|record| record.attempts > 1) else { return Ok(()) };
+    let limit = shared.options.call_timeout;
+    let found = timeout(limit, watch.cluster.lookup(run)).await.unwrap_or_else(|_| Err(overdue(limit)));
+    let now = watch.cluster.info().incarnation;
+    match found {
+        Ok(crate::cluster::Lookup::NeverArrived) if now == record.incarnation => Ok(()),
+        Ok(_) => Err(Error::new(ErrorKind::Conflict, "the engine's process was replaced, or has the run by now")
+            .with_status(ErrorStatus::Unknown)),
+        Err(error) => Err(error.with_status(ErrorStatus::Unknown)),
+    }
 }
 
 async fn submission(shared: &Shared, errand: &Errand, run: &RunRef, cluster: &dyn Cluster) -> Result<Submission> {

@@ -60,6 +60,8 @@ pub(super) struct Shared {
     pub(super) calls: Semaphore,
     /// No new work is begun.
     pub(super) closing: CancellationToken,
+    /// A shutdown has ended: nothing more is committed.
+    pub(super) over: CancellationToken,
     /// What is under way is given up.
     pub(super) killed: CancellationToken,
     pub(super) tasks: tokio_util::task::TaskTracker,
@@ -87,6 +89,7 @@ impl Shared {
             calls: Semaphore::new(options.calls.max(1)),
             closing: CancellationToken::new(),
             killed: CancellationToken::new(),
+            over: CancellationToken::new(),
             tasks: tokio_util::task::TaskTracker::new(),
             finished: AtomicUsize::new(0),
             given_up: AtomicUsize::new(0),

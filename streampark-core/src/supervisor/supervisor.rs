@@ -276,7 +276,8 @@ impl SupervisorHandle {
 
     /// Every event committed from now on; those of one job in their order.
     pub fn subscribe(&self) -> SupervisorEvents {
-        SupervisorEvents(self.shared().events.subscribe())
+        let shared = self.shared();
+        SupervisorEvents::new(shared.events.subscribe(), shared.over.clone())
     }
 
     /// Why the store refuses commits, where it does: nothing is sent to any cluster meanwhile.
@@ -294,6 +295,7 @@ impl SupervisorHandle {
             shared.killed.cancel();
             shared.tasks.wait().await;
         }
+        shared.over.cancel();
         ShutdownReport {
             finished: shared.finished.load(Ordering::Relaxed),
             given_up: shared.given_up.load(Ordering::Relaxed),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use super::machine::Knowledge;
 use crate::job::{JobSpec, JobState};
@@ -51,16 +52,29 @@ pub struct ClusterView {
 
 /// The committed events, as they come.
 #[derive(Debug)]
-pub struct SupervisorEvents(pub(super) broadcast::Receiver<Event>);
+pub struct SupervisorEvents {
+    events: broadcast::Receiver<Event>,
+    over: CancellationToken,
+}
 
 impl SupervisorEvents {
+    /// Follows `events` until there are none left after `over`: the sender lives as long as a handle does.
+    pub(super) fn new(events: broadcast::Receiver<Event>, over: CancellationToken) -> Self {
+        Self { events, over }
+    }
+
     /// The next event; None once the supervisor has ended.
     ///
     /// # Errors
     /// [`ErrorKind::Exhausted`](crate::ErrorKind::Exhausted) with the context pair `missed` where the
     /// follower lagged; the next call goes on with the oldest event still kept. The store has them all.
     pub async fn next(&mut self) -> Option<Result<Event>> {
-        match self.0.recv().await {
+        let next = tokio::select! {
+            biased;
+            next = self.events.recv() => next,
+            () = self.over.cancelled() => return None,
+        };
+        match next {
             Ok(event) => Some(Ok(event)),
             Err(broadcast::error::RecvError::Closed) => None,
             Err(broadcast::error::RecvError::Lagged(missed)) => Some(Err(Error::new(

@@ -109,8 +109,8 @@ impl Trouble {
 impl From<&Error> for Trouble {
     fn from(error: &Error) -> Self {
         let text = match (error.kind(), std::error::Error::source(error)) {
-            // A program's own words are whole; the sources below them are Java stacks.
-            (ErrorKind::Program, _) | (_, None) => error.message().to_owned(),
+            // What is said of a program or a path is whole; the sources below are Java's words for it.
+            (ErrorKind::Program | ErrorKind::NotFound, _) | (_, None) => error.message().to_owned(),
             (_, Some(_)) => error.chain(),
         };
         Self { kind: error.kind(), status: error.status(), text }

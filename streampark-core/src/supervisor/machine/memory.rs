@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::call::{Call, CallKind, Points};
+use super::call::{Call, CallKind, Points, Trouble};
 use super::knowledge::Knowledge;
 use crate::cluster::Observation;
 use crate::flink::FlinkJobId;
@@ -66,8 +66,10 @@ pub(super) struct Memory {
     /// Since when the submission is in doubt or refused for the moment, and whether people were told.
     pub(super) troubled_since: Option<Timestamp>,
     pub(super) trouble_told: bool,
-    /// When the submission under way, or in doubt, was last sent.
-    pub(super) sent_at: Option<Timestamp>,
+    /// Why a run that was sent again was refused, while its first request may still arrive.
+    pub(super) refusal: Option<(Trouble, Option<Failure>)>,
+    /// Since when the cluster answers that it never had the run that is in doubt.
+    pub(super) never_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -21,6 +21,7 @@
 //! - The cluster refuses a second run with a JobID that it knows, while it lives.
 //! - `observe` never gives a short list, and tasks do not outlive their JobManager by more than
 //!   `orphan_timeout`.
+//! - A request whose answer was given up arrives within `orphan_timeout` or never.
 //! - One process owns the store.
 
 mod call;
@@ -34,6 +35,8 @@ mod rules;
 mod step;
 mod submit;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 pub use call::{Answer, Call, CallKind, Input, Points, Trouble};
 pub use knowledge::Knowledge;

@@ -132,6 +132,10 @@ impl Machine {
             return;
         }
         if self.withdrawn() {
+            // An earlier request of a run that was sent again can still arrive: that is waited out.
+            if self.was_sent_again() {
+                return self.become_state(JobState::InDoubt, None, work);
+            }
             return self.withdraw(work);
         }
         let Some(facts) = (work.setting.clusters)(&self.spec.cluster) else {
@@ -149,13 +153,16 @@ impl Machine {
         if kind == CallKind::Reserve {
             return work.step.calls.push(Call::Reserve(run));
         }
-        self.memory.sent_at = Some(work.now());
         work.step.calls.push(Call::Submit(run));
     }
 
     /// Whether the run is not wanted any more and is known not to have been sent.
     fn withdrawn(&self) -> bool {
         self.job.operation.as_ref().is_some_and(|operation| operation.kind != crate::store::OperationKind::Savepoint)
+    }
+
+    fn was_sent_again(&self) -> bool {
+        self.live().is_some_and(|run| run.attempts > 1)
     }
 
     pub(super) fn reserved(&mut self, answer: Result<Option<DeploymentId>, Trouble>, work: &mut Work<'_>) {
@@ -182,6 +189,10 @@ impl Machine {
         match answer {
             Ok(accepted) => self.accept(accepted, work),
             Err((trouble, failure)) => match trouble.status {
+                ErrorStatus::Permanent if self.was_sent_again() => {
+                    self.memory.refusal = Some((trouble, failure));
+                    self.become_state(JobState::InDoubt, None, work);
+                }
                 ErrorStatus::Permanent => self.refused(trouble, failure, work),
                 ErrorStatus::Temporary => {
                     let attempts = self.later(CallKind::Submit, &trouble, work);
@@ -215,15 +226,21 @@ impl Machine {
         let known = facts.as_ref().and_then(|facts| facts.incarnation.as_deref());
         let same_engine = known.is_some() && known == run.incarnation.as_deref();
         let orphans = facts.as_ref().map_or(std::time::Duration::from_secs(60), |facts| facts.orphan_timeout);
-        let sent = self.memory.sent_at.or(Some(run.intended_at)).unwrap_or(work.now());
-        // Another process of the engine may have taken the run and died: its tasks can live on for a while.
-        if !same_engine && !work.due(after(sent, orphans)) {
+        // Another process of the engine may have taken the run and died since: its tasks can live on for a while.
+        // The same process refuses a late request by its JobID once the run is sent again, and only then.
+        let since = *self.memory.never_since.get_or_insert(work.now());
+        let fenced = same_engine && !self.withdrawn() && self.memory.refusal.is_none();
+        if !fenced && !work.due(after(since, orphans)) {
             let retry = self.memory.retries.entry(CallKind::Lookup).or_default();
-            retry.at = Some(after(sent, orphans));
+            retry.at = Some(after(since, orphans));
             return;
         }
+        self.memory.never_since = None;
         if self.withdrawn() {
             return self.withdraw(work);
+        }
+        if let Some((trouble, failure)) = self.memory.refusal.take() {
+            return self.refused(trouble, failure, work);
         }
         let incarnation = facts.and_then(|facts| facts.incarnation);
         if let Some(run) = self.run.as_mut() {

@@ -193,7 +193,7 @@ async fn a_job_that_completes_no_checkpoint_any_more_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_jobs_on_one_cluster_keep_to_the_bounds() {
+async fn three_hundred_jobs_on_one_cluster_each_run_once() {
     let world = World::new().await;
     let mut jobs = Vec::new();
     for index in 0..300 {

@@ -216,3 +216,14 @@ async fn a_cluster_that_comes_later_takes_its_jobs_up() {
     world.handle.remove_cluster("later").unwrap();
     let _unused = JarProgram::new("x.jar");
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_end_with_a_shutdown_after_the_last_one_was_given() {
+    let world = World::new().await;
+    let mut events = world.handle.subscribe();
+    let job = world.create(world.spec("orders")).await;
+    world.handle.shutdown().await;
+    assert_eq!(events.next().await.unwrap().unwrap().job, Some(job));
+    assert!(events.next().await.is_none());
+    assert!(world.handle.subscribe().next().await.is_none());
+}
