@@ -92,11 +92,12 @@ async fn a_resource_is_used_by_jobs_and_then_protected() {
         .unwrap();
     let program = JarProgram::new(Dependency::Resource(ResourceRef::new("shout")));
     let spec = JobSpec::new("loud", program.entry_class("streampark.testing.FiniteJob")).cluster("dev");
-    let plan = platform.jobs().plan(&spec).await.unwrap();
-    assert!(
-        format!("{plan:?}").contains(&entry.sha256.unwrap()) || format!("{plan:?}").contains("jobs.jar"),
-        "{plan:?}"
-    );
+    platform.jobs().plan(&spec).await.unwrap();
+    let mut wrong = spec.clone();
+    let program = JarProgram::new(Dependency::Resource(ResourceRef::new("shout")));
+    wrong.program = program.entry_class("streampark.testing.Nobody").into();
+    let error = platform.jobs().plan(&wrong).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Program, "the jar of the resource was looked into: {error}");
     platform.jobs().create(spec).await.unwrap();
     let error = projects.remove_resource("shout", Some("1.0")).await.unwrap_err();
     assert_eq!(error.to_string(), "resources.remove: it is used by job loud; change them first (resource: shout)");

@@ -37,7 +37,7 @@ fn connectors_are_read_without_running_them() {
     let keys = |options: &[streampark_core::build::ConnectorOption]| -> Vec<String> {
         options.iter().map(|option| option.key.clone().unwrap_or_else(|| option.constant.clone())).collect()
     };
-    assert_eq!(keys(&files.required), ["path"]);
+    assert_eq!(keys(&files.required), ["path", "format"]);
     let optional = keys(&files.optional);
     for key in ["partition.default-name", "sink.rolling-policy.file-size", "auto-compaction", "source.monitor-interval"]
     {

@@ -46,6 +46,8 @@ fn is_out_of_memory(line: &str) -> bool {
         || line.contains("There is insufficient memory for the Java Runtime Environment")
         || line.contains("The system is out of resources")
         || line.contains("GC overhead limit exceeded")
+        || line.contains("Java heap space")
+        || line.contains("OutOfMemoryError: Metaspace")
 }
 
 /// The last lines that say something.

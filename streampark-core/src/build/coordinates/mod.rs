@@ -20,7 +20,7 @@ use crate::{Error, Result};
 mod tests;
 
 /// The plug-in that lists what Maven resolved; a fixed version, so that its words are known.
-const LIST: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:list";
+const LIST: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:list";
 
 /// What no job may bring along, because every cluster has it: two of them lose the log or the classes.
 const EXCLUDED: [&str; 6] = [
