@@ -8,4 +8,5 @@ pub mod git_server;
 pub mod output;
 pub mod process;
 pub mod proxy;
+pub mod sources;
 pub mod webhook;
