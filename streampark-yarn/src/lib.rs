@@ -1,1 +1,5 @@
 //! Apache Flink on Hadoop YARN through the REST interfaces of the ResourceManager and HDFS.
+
+mod facts;
+
+pub use facts::{ClusterFacts, RemoteFile, ResourceLimits, ResourceType, Visibility};
