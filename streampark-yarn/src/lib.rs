@@ -2,13 +2,19 @@
 
 mod auth;
 mod client;
+mod config;
+mod dist;
 mod error;
 mod facts;
 mod fs;
 mod hadoop;
 mod http;
+mod provided;
 mod wire;
 
 pub use auth::{Authenticator, Challenge, Proof, Service, Simple, StaticHeader, Target};
+pub use config::YarnOptions;
+pub use dist::{Installing, OnInstalling};
 pub use facts::{ClusterFacts, RemoteFile, ResourceLimits, ResourceType, Visibility};
+pub use fs::{Content, FileStatus, FileSystem, Progress, SharedFolder};
 pub use hadoop::HadoopConf;
