@@ -10,6 +10,7 @@ mod fs;
 mod hadoop;
 mod http;
 mod provided;
+pub mod submission;
 mod wire;
 
 pub use auth::{Authenticator, Challenge, Proof, Service, Simple, StaticHeader, Target};
