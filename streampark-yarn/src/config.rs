@@ -30,7 +30,8 @@ pub struct YarnOptions {
     pub resource_managers: Vec<String>,
     /// A folder with `core-site.xml`, `hdfs-site.xml` and `yarn-site.xml`.
     pub hadoop_conf: Option<PathBuf>,
-    /// The user who owns applications and files. Default: `HADOOP_USER_NAME`, then `USER`.
+    /// The user who owns applications and files. Default: `HADOOP_USER_NAME`, then
+    /// `USER`, then the process's own.
     pub user: Option<String>,
     /// `fs.defaultFS` as the cluster spells it, for example `hdfs://nn:8020`.
     pub default_fs: Option<String>,
@@ -216,7 +217,8 @@ impl YarnOptions {
     /// The user, from the environment where the options name none.
     pub(crate) fn user_or_env(&self) -> Result<String> {
         let named = self.user.clone().or_else(|| std::env::var("HADOOP_USER_NAME").ok());
-        named.or_else(|| std::env::var("USER").ok()).filter(|user| !user.is_empty()).ok_or_else(|| {
+        let named = named.or_else(|| std::env::var("USER").ok()).filter(|user| !user.is_empty());
+        named.or_else(user_of_process).ok_or_else(|| {
             Error::invalid(
                 "which user owns the applications was not said; give the option user, or set HADOOP_USER_NAME",
             )
@@ -238,6 +240,22 @@ impl YarnOptions {
         };
         self.tls_ca.as_ref().map(read).transpose()
     }
+}
+
+/// The name of the process's own user, where the machine keeps names in a file.
+fn user_of_process() -> Option<String> {
+    #[cfg(unix)]
+    {
+        let id = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").ok()?).to_string();
+        let names = std::fs::read_to_string("/etc/passwd").ok()?;
+        let mut lines = names.lines().map(|line| line.split(':'));
+        lines.find_map(|mut line| {
+            let name = line.next()?;
+            (line.nth(1) == Some(&id)).then(|| name.to_owned())
+        })
+    }
+    #[cfg(not(unix))]
+    None
 }
 
 /// YARN's own rules for tags, and one more: it stores them in lower case, and parts them by commas.

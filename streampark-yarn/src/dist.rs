@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use streampark_core::flink::FlinkVersion;
 use streampark_core::{Error, ErrorKind, Result};
 
+use crate::facts::{RemoteFile, ResourceType, Visibility};
 use crate::fs::{Content, FileSystem, check_name, location_of};
 use crate::provided::{Provided, dist_version, look, walk};
 
@@ -178,9 +180,40 @@ impl Cache<'_> {
             }
             (None, _) => self.install(local, &missing, &place, told).await?,
         }
-        let folders = PARTS.iter().filter(|part| local.files.keys().any(|path| path.starts_with(&format!("{part}/"))));
-        let folders: Vec<String> = folders.map(|part| location_of(self.fs, &format!("{place}/{part}"))).collect();
-        look(self.fs, &folders).await
+        look(self.fs, &self.folders(local, &place)).await
+    }
+
+    /// The distribution as it is, or would be, on the cluster; nothing is written. With a note where
+    /// files are still to be sent.
+    pub(crate) async fn expect(&self, local: &Local) -> Result<(Provided, Option<String>)> {
+        let place = format!("{}/{}", self.folder, local.name());
+        let there = walk(self.fs, &place).await?.unwrap_or_default();
+        let mut provided =
+            Provided { folders: self.folders(local, &place), files: Vec::new(), version: None, public: true };
+        let (mut count, mut bytes) = (0, 0);
+        for (path, (size, _)) in &local.files {
+            let found = there.iter().find(|(relative, file)| relative == path && file.size == *size);
+            if found.is_none() {
+                (count, bytes) = (count + 1, bytes + size);
+            }
+            provided.files.push(RemoteFile {
+                path: location_of(self.fs, &format!("{place}/{path}")),
+                size: *size,
+                modified_ms: found.map_or(0, |(_, file)| file.modified_ms),
+                resource_type: ResourceType::File,
+                visibility: Visibility::Public,
+            });
+        }
+        provided.version = Some(local.version.clone());
+        let note = (count > 0).then(|| {
+            format!("{count} files of Flink {} ({} MiB) are put into {place} first, once", local.version, bytes >> 20)
+        });
+        Ok((provided, note))
+    }
+
+    fn folders(&self, local: &Local, place: &str) -> Vec<String> {
+        let parts = PARTS.iter().filter(|part| local.files.keys().any(|path| path.starts_with(&format!("{part}/"))));
+        parts.map(|part| location_of(self.fs, &format!("{place}/{part}"))).collect()
     }
 
     /// Writes to a folder of its own, which takes its name in one step: nobody sees half of it.
@@ -237,30 +270,34 @@ impl Cache<'_> {
         }
         let total = files.iter().filter_map(|path| local.files.get(*path)).map(|(size, _)| size).sum();
         let so_far: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
-        let jobs = files.iter().map(|path| {
-            let progress = told.map(|told| {
-                let (told, so_far, path) = (Arc::clone(told), Arc::clone(&so_far), (*path).clone());
-                let progress: crate::fs::Progress = Arc::new(move |sent| {
-                    let mut all = so_far.lock().unwrap_or_else(PoisonError::into_inner);
-                    all.insert(path.clone(), sent);
-                    let sent = all.values().sum();
-                    drop(all);
-                    told(Installing { sent, total });
+        let jobs: Vec<BoxFuture<'_, Result<()>>> = files
+            .iter()
+            .map(|path| {
+                let progress = told.map(|told| {
+                    let (told, so_far, path) = (Arc::clone(told), Arc::clone(&so_far), (*path).clone());
+                    let progress: crate::fs::Progress = Arc::new(move |sent| {
+                        let mut all = so_far.lock().unwrap_or_else(PoisonError::into_inner);
+                        all.insert(path.clone(), sent);
+                        let sent = all.values().sum();
+                        drop(all);
+                        told(Installing { sent, total });
+                    });
+                    progress
                 });
-                progress
-            });
-            let target = format!("{to}/{path}");
-            async move {
-                let content = Content::File(local.home.join(path));
-                if !by_rename {
-                    return self.fs.write(&target, content, 0o644, progress).await;
-                }
-                let draft = format!("{target}.{:x}.new", std::process::id());
-                self.fs.write(&draft, content, 0o644, progress).await?;
-                self.fs.remove(&target).await?;
-                self.fs.rename(&draft, &target).await.map(|_| ())
-            }
-        });
+                let target = format!("{to}/{path}");
+                let job = async move {
+                    let content = Content::File(local.home.join(path));
+                    if !by_rename {
+                        return self.fs.write(&target, content, 0o644, progress).await;
+                    }
+                    let draft = format!("{target}.{:x}.new", std::process::id());
+                    self.fs.write(&draft, content, 0o644, progress).await?;
+                    self.fs.remove(&target).await?;
+                    self.fs.rename(&draft, &target).await.map(|_| ())
+                };
+                job.boxed()
+            })
+            .collect();
         let mut jobs = futures_util::stream::iter(jobs).buffer_unordered(PARALLEL);
         while let Some(done) = jobs.next().await {
             done?;

@@ -88,11 +88,8 @@ pub(super) fn staging(home: &str, facts: &ClusterFacts) -> String {
 }
 
 /// `high-availability.cluster-id` and its older names (`HighAvailabilityOptions.HA_CLUSTER_ID`).
-const CLUSTER_ID_KEYS: [&str; 3] = [
-    "high-availability.cluster-id",
-    "high-availability.zookeeper.path.namespace",
-    "recovery.zookeeper.path.namespace",
-];
+const CLUSTER_ID_KEYS: [&str; 3] =
+    ["high-availability.cluster-id", "high-availability.zookeeper.path.namespace", "recovery.zookeeper.path.namespace"];
 
 fn jvm_options_set(config: &FlinkConfig) -> bool {
     config.contains("env.java.opts.all") || config.contains("env.java.opts")

@@ -433,7 +433,9 @@ fn below<'a>(facts: &'a ClusterFacts, dir: &str, key: &str) -> Result<Vec<&'a Re
     let inside = |file: &&RemoteFile| file.path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
     let mut files: Vec<&RemoteFile> = facts.files.iter().filter(inside).collect();
     if files.is_empty() {
-        return Err(Error::not_found(format!("'{dir}' of {key} is empty or does not exist on the cluster's file system")));
+        return Err(Error::not_found(format!(
+            "'{dir}' of {key} is empty or does not exist on the cluster's file system"
+        )));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
