@@ -94,7 +94,7 @@ impl YarnCluster {
     }
 
     /// The JobManager of an application that runs; None before it has one and after its end.
-    pub(super) fn manager(&self, app: &App) -> Result<Option<Arc<JobManager>>> {
+    pub(crate) fn manager(&self, app: &App) -> Result<Option<Arc<JobManager>>> {
         if app.state.is_over() {
             return Ok(None);
         }
@@ -269,7 +269,7 @@ impl YarnCluster {
 }
 
 /// Whether the `_metadata` of a restore point is on the cluster's file system.
-pub(super) async fn verification(fs: &dyn FileSystem, location: &str) -> Result<Verification> {
+pub(crate) async fn verification(fs: &dyn FileSystem, location: &str) -> Result<Verification> {
     let Some(path) = path_of(fs, location) else { return Ok(Verification::Unchecked) };
     Ok(match fs.status(&format!("{path}/_metadata")).await? {
         Some(_) => Verification::Present,

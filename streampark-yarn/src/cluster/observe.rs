@@ -17,7 +17,7 @@ use crate::managers::Managers;
 use crate::wire::{App, AppState, FinalStatus};
 
 /// How many JobManagers are asked at the same time.
-const PARALLEL: usize = 64;
+const PARALLEL: usize = 256;
 
 /// A JobManager that never answered is taken for one that starts, for this long after its application
 /// was submitted, in milliseconds.
