@@ -32,15 +32,22 @@ impl YarnCluster {
         yarn.certain(|| self.glimpse(run)).await
     }
 
+    /// As [`find`](Self::find), where the answer will mostly be that there is none.
+    pub(super) async fn find_first(&self, run: &RunRef) -> Result<Option<App>> {
+        self.inner.yarn.certain(|| self.glimpse(run)).await
+    }
+
     async fn glimpse(&self, run: &RunRef) -> Result<Option<App>> {
         let rm = &self.inner.yarn.rm;
-        if let Some(id) = &run.deployment
-            && let Some(app) = rm.app(id.as_str()).await?
-        {
-            return Ok(Some(app));
-        }
-        let tagged = rm.tagged(&run.key.tag()).await?;
-        Ok(tagged.into_iter().max_by_key(|app| (!app.state.is_over(), app.started_time)))
+        let tag = run.key.tag();
+        let by_id = async {
+            match &run.deployment {
+                Some(id) => rm.app(id.as_str()).await,
+                None => Ok(None),
+            }
+        };
+        let (by_id, tagged) = futures_util::future::try_join(by_id, rm.tagged(&tag)).await?;
+        Ok(by_id.or_else(|| tagged.into_iter().max_by_key(|app| (!app.state.is_over(), app.started_time))))
     }
 
     /// As [`find`](Self::find), and an error where there is none.
