@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use streampark_core::cluster::{JobManager, Lookup, Observation, RunStatus};
+use streampark_core::flink::rest::Checkpoints;
 use streampark_core::job::{Failure, RestoreKind, RestorePoint, RunRef, Verification};
 use streampark_core::{Error, ErrorKind, Result};
 
@@ -211,7 +212,7 @@ impl YarnCluster {
             Some(Ok(points)) => points,
             Some(Err(error)) if app.as_ref().is_some_and(|app| !app.state.is_over()) => return Err(error),
             _ => match self.archive_of(run).await?.and_then(|archive| archive.checkpoints(&run.flink_job)) {
-                Some(statistics) => JobManager::points_of(run, statistics),
+                Some(statistics) => archived(run, statistics),
                 None => Vec::new(),
             },
         };
@@ -273,6 +274,15 @@ impl YarnCluster {
         }
         Ok((!text.is_empty()).then_some(text))
     }
+}
+
+fn archived(run: &RunRef, statistics: Checkpoints) -> Vec<RestorePoint> {
+    let mut points = JobManager::listed_points(statistics);
+    for point in &mut points {
+        point.run = Some(run.key);
+        point.flink_job = Some(run.flink_job);
+    }
+    points
 }
 
 /// Whether the `_metadata` of a restore point is on the cluster's file system.
