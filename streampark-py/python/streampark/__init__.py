@@ -75,6 +75,7 @@ from streampark.spec import (
     SqlProgram,
 )
 from streampark.stores import MemoryStore, SqliteStore
+from streampark.yarn import Check, CollectedDistributions, Diagnosis, Identity, SessionState, YarnCluster
 
 __all__ = [
     "Alert",
@@ -91,17 +92,20 @@ __all__ = [
     "Channel",
     "ChannelStatus",
     "Channels",
+    "Check",
     "Cluster",
     "ClusterInfo",
     "ClusterList",
     "ClusterView",
     "Clusters",
+    "CollectedDistributions",
     "ConflictError",
     "Copy",
     "CopyLog",
     "CustomProgram",
     "Delivery",
     "Dependency",
+    "Diagnosis",
     "DingTalk",
     "DispatcherOptions",
     "Event",
@@ -110,6 +114,7 @@ __all__ = [
     "Failure",
     "Fault",
     "History",
+    "Identity",
     "InternalError",
     "InvalidInputError",
     "IoError",
@@ -139,6 +144,7 @@ __all__ = [
     "RestoreOptions",
     "RestorePoint",
     "Run",
+    "SessionState",
     "SpecVersion",
     "SqlProgram",
     "SqliteStore",
@@ -152,6 +158,7 @@ __all__ = [
     "UnreachableError",
     "UnsupportedError",
     "Webhook",
+    "YarnCluster",
     "__version__",
     "flink",
 ]
