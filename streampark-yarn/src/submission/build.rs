@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use streampark_core::Result;
 use streampark_core::cluster::{PlanBody, PlanStep};
 use streampark_core::flink::{FlinkConfig, FlinkVersion, JobManagerMemory};
 use streampark_core::job::Location;
-use streampark_core::Result;
 
 use super::checks::{acls, container, tags};
 use super::command::command;
@@ -82,11 +82,7 @@ impl Built {
                 Location::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() && upload.key.contains("log") => {
                     PlanBody::Text { name: upload.key.clone(), content: String::from_utf8_lossy(bytes).into_owned() }
                 }
-                _ => PlanBody::File {
-                    name: upload.key.clone(),
-                    size: upload.size,
-                    sha256: upload.sha256.clone(),
-                },
+                _ => PlanBody::File { name: upload.key.clone(), size: upload.size, sha256: upload.sha256.clone() },
             };
             steps.push(PlanStep::new(format!("stage {}", upload.key), "CREATE", &upload.target).with_body(body));
         }

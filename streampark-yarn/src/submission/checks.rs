@@ -58,7 +58,9 @@ pub(super) fn tags(request: &Request<'_>, config: &FlinkConfig, notes: &mut Vec<
 
 fn check_tag(tag: &str) -> Result<()> {
     if !tag.is_ascii() {
-        return Err(Error::invalid(format!("the YARN tag '{tag}' is not ASCII, and YARN takes nothing else; rename it")));
+        return Err(Error::invalid(format!(
+            "the YARN tag '{tag}' is not ASCII, and YARN takes nothing else; rename it"
+        )));
     }
     if tag.len() > MAX_TAG_LENGTH {
         return Err(Error::invalid(format!(

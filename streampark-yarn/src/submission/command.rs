@@ -81,9 +81,7 @@ fn logging_options(logging: &LogConfig) -> &'static str {
             "-Dlog.file=\"<LOG_DIR>/jobmanager.log\" -Dlog4j.configuration=file:log4j.properties \
              -Dlog4j.configurationFile=file:log4j.properties"
         }
-        LogConfig::Logback(_) => {
-            "-Dlog.file=\"<LOG_DIR>/jobmanager.log\" -Dlogback.configurationFile=file:logback.xml"
-        }
+        LogConfig::Logback(_) => "-Dlog.file=\"<LOG_DIR>/jobmanager.log\" -Dlogback.configurationFile=file:logback.xml",
         LogConfig::None => "",
     }
 }

@@ -88,11 +88,8 @@ pub(super) fn staging(home: &str, facts: &ClusterFacts) -> String {
 }
 
 /// `high-availability.cluster-id` and its older names (`HighAvailabilityOptions.HA_CLUSTER_ID`).
-const CLUSTER_ID_KEYS: [&str; 3] = [
-    "high-availability.cluster-id",
-    "high-availability.zookeeper.path.namespace",
-    "recovery.zookeeper.path.namespace",
-];
+const CLUSTER_ID_KEYS: [&str; 3] =
+    ["high-availability.cluster-id", "high-availability.zookeeper.path.namespace", "recovery.zookeeper.path.namespace"];
 
 fn jvm_options_set(config: &FlinkConfig) -> bool {
     config.contains("env.java.opts.all") || config.contains("env.java.opts")
@@ -138,7 +135,9 @@ fn application(config: &mut FlinkConfig, request: &Request<'_>, submission: &Sub
         (None, _) => {}
     }
     check_args(&launch.args, version)?;
-    config.set_list("$internal.application.program-args", &launch.args, version);
+    if !launch.args.is_empty() {
+        config.set_list("$internal.application.program-args", &launch.args, version);
+    }
     // The fence: a second application with this run collides with the first job by its id.
     config.set("$internal.pipeline.job-id", submission.run.flink_job.to_string());
     if request.options.linger {
