@@ -77,3 +77,6 @@ pub use context::{LocalResource, SubmissionContext};
 pub use needs::{Needs, needs};
 pub use request::{Deploy, LocalDistribution, LocalFile, LocalTree, LogConfig, Request, SubmissionOptions};
 pub use resources::Upload;
+
+#[cfg(test)]
+mod tests;

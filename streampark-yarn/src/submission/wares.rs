@@ -164,7 +164,8 @@ fn is_plugin(path: &str) -> bool {
 
 /// A distribution of another version than the one that is submitted for would read other files.
 fn check_dist(name: &str, version: &FlinkVersion) -> Result<()> {
-    let text = name.trim_start_matches("flink-dist").trim_start_matches('-').trim_end_matches(".jar");
+    let text = name.split_once('-').and_then(|(_, rest)| rest.split_once('-')).map_or("", |(_, version)| version);
+    let text = text.trim_end_matches(".jar");
     match text.parse::<FlinkVersion>() {
         Ok(found) if (found.major(), found.minor()) != (version.major(), version.minor()) => {
             Err(Error::invalid(format!(
