@@ -1,6 +1,28 @@
 //! Apache Flink on Hadoop YARN through the REST interfaces of the ResourceManager and HDFS.
 
+mod archive;
+mod auth;
+mod client;
+mod cluster;
+mod config;
+mod dist;
+mod error;
 mod facts;
+mod fs;
+mod ground;
+mod hadoop;
+mod http;
+mod last_words;
+mod managers;
+mod nodes;
+mod provided;
 pub mod submission;
+mod wire;
 
+pub use auth::{Authenticator, Challenge, Proof, Service, Simple, StaticHeader, Target};
+pub use cluster::{Check, Collected, Diagnosis, Finding, YarnCluster};
+pub use config::YarnOptions;
+pub use dist::{Installing, OnInstalling};
 pub use facts::{ClusterFacts, RemoteFile, ResourceLimits, ResourceType, Visibility};
+pub use fs::{Content, FileStatus, FileSystem, Progress, SharedFolder};
+pub use hadoop::HadoopConf;

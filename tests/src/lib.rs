@@ -2,6 +2,7 @@
 
 pub mod fleet;
 pub mod git_server;
+pub mod hadoop;
 pub mod output;
 pub mod process;
 pub mod proxy;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::observation::{Observation, RunStatus};
 use super::submission::{LogKind, LogOptions, LogStream, Lookup, SavepointFormat, SavepointOptions, Stop, Stopped};
-use crate::flink::rest::{self, LogSource, StopJob, TriggerSavepoint};
+use crate::flink::rest::{self, Checkpoints, LogSource, StopJob, TriggerSavepoint};
 use crate::flink::{FlinkJobId, FlinkVersion, JobStatus, RestClient, RootCause, TriggerId, parse_duration};
 use crate::job::{Failure, FailureClass, RestoreKind, RestorePoint, RunRef, SqlFailure, Verification};
 use crate::{Error, ErrorKind, Result};
@@ -177,8 +177,14 @@ impl JobManager {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
         };
-        let latest = [answer.latest.completed, answer.latest.savepoint];
-        let all = latest.into_iter().flatten().chain(answer.history);
+        Ok(Self::points_of(run, answer))
+    }
+
+    /// The restore points that Flink's statistics of checkpoints name, newest first; those whose files
+    /// are on this machine and known to be gone are left out.
+    pub fn points_of(run: &RunRef, statistics: Checkpoints) -> Vec<RestorePoint> {
+        let latest = [statistics.latest.completed, statistics.latest.savepoint];
+        let all = latest.into_iter().flatten().chain(statistics.history);
         let mut points: Vec<RestorePoint> = Vec::new();
         for checkpoint in all {
             let Some(path) = checkpoint.usable_path() else { continue };
@@ -191,13 +197,23 @@ impl JobManager {
             point.checkpoint_id = u64::try_from(checkpoint.id).ok();
             point.size_bytes = u64::try_from(checkpoint.state_size).ok();
             point.run = Some(run.key);
-            point.flink_job = Some(job);
+            point.flink_job = Some(run.flink_job);
             point.verification = verify(path);
             points.push(point);
         }
         points.retain(RestorePoint::is_usable);
         points.sort_by_key(|point| std::cmp::Reverse((point.completed_at, point.checkpoint_id)));
-        Ok(points)
+        points
+    }
+
+    /// A root cause in the words of the user's own statement where it is one of SQL, else in Flink's.
+    pub fn failure_of(cause: &RootCause) -> Failure {
+        failure_of(cause)
+    }
+
+    /// Flink's word for a job's state in ours.
+    pub fn status_of(status: &JobStatus) -> RunStatus {
+        status_of(status)
     }
 
     /// Why a run failed.

@@ -1,0 +1,11 @@
+//! The cluster: applications as runs.
+
+mod applications;
+mod cluster;
+mod deploy;
+mod diagnose;
+mod ends;
+mod observe;
+
+pub use cluster::{Collected, YarnCluster};
+pub use diagnose::{Check, Diagnosis, Finding};
