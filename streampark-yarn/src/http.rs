@@ -224,14 +224,6 @@ impl Http {
         }
     }
 
-    /// Sends a question whose answer is read piece by piece.
-    pub(crate) async fn open(&self, service: Service, url: Url) -> Result<reqwest::Response> {
-        let target = Target::new(service, "GET", url.clone());
-        let built = self.prepare(&target, &Method::GET).await?.header(ACCEPT, "*/*");
-        let sent = built.timeout(self.options.transfer_timeout).send().await;
-        sent.map_err(|failure| from_transport(failure, &url, false).with_context("url", without_query(&url)))
-    }
-
     async fn prepare(&self, target: &Target, method: &Method) -> Result<reqwest::RequestBuilder> {
         let proof = self.authenticator.prove(target).await?;
         let mut url = target.url.clone();

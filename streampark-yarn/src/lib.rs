@@ -16,6 +16,8 @@ mod last_words;
 mod managers;
 mod nodes;
 mod provided;
+mod registry;
+mod session;
 pub mod submission;
 mod wire;
 
@@ -26,3 +28,5 @@ pub use dist::{Installing, OnInstalling};
 pub use facts::{ClusterFacts, RemoteFile, ResourceLimits, ResourceType, Visibility};
 pub use fs::{Content, FileStatus, FileSystem, Progress, SharedFolder};
 pub use hadoop::HadoopConf;
+pub use registry::register;
+pub use session::YarnSessions;

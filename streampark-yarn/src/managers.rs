@@ -13,7 +13,7 @@ use crate::ground::Yarn;
 use crate::wire::App;
 
 /// A JobManager has this long to answer when a whole fleet is asked.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// One that does not answer is asked again after 1, 2, 4, … s, at most after this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

@@ -32,15 +32,22 @@ impl YarnCluster {
         yarn.certain(|| self.glimpse(run)).await
     }
 
+    /// As [`find`](Self::find), where the answer will mostly be that there is none.
+    pub(super) async fn find_first(&self, run: &RunRef) -> Result<Option<App>> {
+        self.inner.yarn.certain(|| self.glimpse(run)).await
+    }
+
     async fn glimpse(&self, run: &RunRef) -> Result<Option<App>> {
         let rm = &self.inner.yarn.rm;
-        if let Some(id) = &run.deployment
-            && let Some(app) = rm.app(id.as_str()).await?
-        {
-            return Ok(Some(app));
-        }
-        let tagged = rm.tagged(&run.key.tag()).await?;
-        Ok(tagged.into_iter().max_by_key(|app| (!app.state.is_over(), app.started_time)))
+        let tag = run.key.tag();
+        let by_id = async {
+            match &run.deployment {
+                Some(id) => rm.app(id.as_str()).await,
+                None => Ok(None),
+            }
+        };
+        let (by_id, tagged) = futures_util::future::try_join(by_id, rm.tagged(&tag)).await?;
+        Ok(by_id.or_else(|| tagged.into_iter().max_by_key(|app| (!app.state.is_over(), app.started_time))))
     }
 
     /// As [`find`](Self::find), and an error where there is none.
@@ -94,7 +101,7 @@ impl YarnCluster {
     }
 
     /// The JobManager of an application that runs; None before it has one and after its end.
-    pub(super) fn manager(&self, app: &App) -> Result<Option<Arc<JobManager>>> {
+    pub(crate) fn manager(&self, app: &App) -> Result<Option<Arc<JobManager>>> {
         if app.state.is_over() {
             return Ok(None);
         }
@@ -269,7 +276,7 @@ impl YarnCluster {
 }
 
 /// Whether the `_metadata` of a restore point is on the cluster's file system.
-pub(super) async fn verification(fs: &dyn FileSystem, location: &str) -> Result<Verification> {
+pub(crate) async fn verification(fs: &dyn FileSystem, location: &str) -> Result<Verification> {
     let Some(path) = path_of(fs, location) else { return Ok(Verification::Unchecked) };
     Ok(match fs.status(&format!("{path}/_metadata")).await? {
         Some(_) => Verification::Present,

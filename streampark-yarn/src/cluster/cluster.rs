@@ -241,7 +241,7 @@ impl Cluster for YarnCluster {
         };
         let (ground, wares) = (yarn.ground().await?, yarn.wares(None).await?);
         // What was sent before must not be staged again: nodes compare the times of its files.
-        if let Some(app) = self.find(&submission.run).await? {
+        if let Some(app) = self.find_first(&submission.run).await? {
             return Ok(accepted(&app.id, true));
         }
         let id = match &submission.run.deployment {

@@ -31,12 +31,6 @@ pub(crate) struct Staged {
     folders: Vec<String>,
 }
 
-/// An application that YARN took.
-#[derive(Debug)]
-pub(crate) struct Landed {
-    pub(crate) app: Option<App>,
-}
-
 impl Yarn {
     /// Builds a submission after a look at all that it names.
     pub(crate) async fn build(
@@ -108,7 +102,7 @@ impl Yarn {
     }
 
     /// Submits what was staged, and waits for YARN's first word.
-    pub(crate) async fn land(&self, staged: &Staged, written: &[RemoteFile], ground: &Ground) -> Result<Landed> {
+    pub(crate) async fn land(&self, staged: &Staged, written: &[RemoteFile], ground: &Ground) -> Result<()> {
         let fs = ground.fs.as_ref();
         let context = match staged.built.staged(written) {
             Ok(context) => context,
@@ -134,7 +128,7 @@ impl Yarn {
                     failure.map_or_else(|| "YARN refused the application without a reason".to_owned(), |f| f.message);
                 Err(Error::invalid(told).with_operation("yarn.submit").with_context("application", &id))
             }
-            _ => Ok(Landed { app }),
+            _ => Ok(()),
         }
     }
 

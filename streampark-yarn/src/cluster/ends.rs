@@ -13,7 +13,7 @@ use crate::managers::writes_need_the_node;
 use crate::wire::App;
 
 /// How long an application may take to end after it was asked to.
-const END: Duration = Duration::from_secs(15);
+const END: Duration = Duration::from_secs(8);
 
 impl YarnCluster {
     pub(super) async fn end(&self, run: &RunRef, how: Stop, savepoint: &SavepointOptions) -> Result<Stopped> {

@@ -7,5 +7,6 @@ mod diagnose;
 mod ends;
 mod observe;
 
+pub(crate) use applications::verification;
 pub use cluster::{Collected, YarnCluster};
 pub use diagnose::{Check, Diagnosis, Finding};

@@ -17,7 +17,11 @@ use crate::managers::Managers;
 use crate::wire::{App, AppState, FinalStatus};
 
 /// How many JobManagers are asked at the same time.
-const PARALLEL: usize = 64;
+const PARALLEL: usize = 256;
+
+/// A JobManager that never answered is taken for one that starts, for this long after its application
+/// was submitted, in milliseconds.
+const SILENT_START: i64 = 120_000;
 
 /// What earlier lists said.
 #[derive(Debug, Default)]
@@ -31,8 +35,8 @@ struct Remembered {
     live: BTreeSet<String>,
     /// Those that were RUNNING once.
     ran: BTreeSet<String>,
-    /// How a job ended whose JobManager was there to say so: YARN calls an application that we end SUCCEEDED.
-    ended: BTreeMap<String, RunStatus>,
+    /// What each JobManager said last: YARN calls an application SUCCEEDED that we end after its job failed.
+    told: BTreeMap<String, RunStatus>,
 }
 
 impl Memory {
@@ -60,16 +64,26 @@ impl Memory {
             seen.live = apps.iter().filter(|app| !app.state.is_over()).map(|app| app.id.clone()).collect();
             seen.ran.retain(|id| seen.live.contains(id));
             seen.ran.extend(apps.iter().filter(|app| app.state == AppState::Running).map(|app| app.id.clone()));
-            seen.ended.retain(|id, _| apps.iter().any(|app| app.id == *id));
+            seen.told.retain(|id, _| apps.iter().any(|app| app.id == *id));
         });
     }
 
-    fn remember_end(&self, id: &str, status: &RunStatus) {
-        self.with(|seen| seen.ended.insert(id.to_owned(), status.clone()));
+    fn remember(&self, id: &str, status: &RunStatus) {
+        self.with(|seen| seen.told.insert(id.to_owned(), status.clone()));
     }
 
-    pub(crate) fn end_of(&self, id: &str) -> Option<RunStatus> {
-        self.with(|seen| seen.ended.get(id).cloned())
+    fn end_of(&self, id: &str) -> Option<RunStatus> {
+        self.with(|seen| seen.told.get(id).filter(|status| status.is_terminal()).cloned())
+    }
+
+    /// The status of a run whose JobManager does not answer: what it said last; where it never said
+    /// anything, it is starting, and after a while YARN's word is all there is.
+    fn last_word(&self, app: &App, now: Timestamp) -> RunStatus {
+        let said = self.with(|seen| seen.told.get(&app.id).cloned());
+        said.unwrap_or_else(|| {
+            let age = now.as_millisecond() - app.started_time;
+            if age < SILENT_START { RunStatus::Starting } else { RunStatus::Running }
+        })
     }
 
     fn has_run(&self, id: &str) -> bool {
@@ -123,11 +137,12 @@ impl Yarn {
             None => {}
             Some(Ok(jobs)) => {
                 tell(&mut seen, &jobs);
-                if seen.status.is_terminal() {
-                    memory.remember_end(&app.id, &seen.status);
-                }
+                memory.remember(&app.id, &seen.status);
             }
-            Some(Err(error)) => seen.note = Some(format!("the JobManager does not answer: {}", error.message())),
+            Some(Err(error)) => {
+                seen.status = memory.last_word(app, Timestamp::now());
+                seen.note = Some(format!("the JobManager does not answer: {}", error.message()));
+            }
         }
         seen
     }
@@ -236,6 +251,17 @@ mod tests {
     }
 
     #[test]
+    fn a_silent_job_manager_keeps_what_it_said_last() {
+        let memory = Memory::default();
+        let running = App { started_time: 1_000, ..app(AppState::Running, FinalStatus::Undefined) };
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
+        assert_eq!(memory.last_word(&running, at(2_000)), RunStatus::Starting);
+        assert_eq!(memory.last_word(&running, at(1_000_000)), RunStatus::Running);
+        memory.remember("application_1_0001", &RunStatus::Restarting);
+        assert_eq!(memory.last_word(&running, at(1_000_000)), RunStatus::Restarting);
+    }
+
+    #[test]
     fn a_list_that_lacks_a_live_application_is_doubted() {
         let memory = Memory::default();
         assert!(memory.may_be_partial(&[]), "the first list always is");
@@ -249,7 +275,7 @@ mod tests {
     #[test]
     fn what_the_job_manager_said_last_outlives_yarns_succeeded() {
         let memory = Memory::default();
-        memory.remember_end("application_1_0001", &RunStatus::Failed);
+        memory.remember("application_1_0001", &RunStatus::Failed);
         assert_eq!(status_of(&app(AppState::Finished, FinalStatus::Succeeded), &memory), RunStatus::Failed);
     }
 }
