@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use streampark_core::cluster::{Cluster, RunStatus, SavepointOptions, Stop, Submission};
-use streampark_core::job::{Failure, FailureClass, JobId, Launch, Location, Resource, RestoreKind, RestorePoint, RunKey, RunRef};
+use streampark_core::job::{
+    Failure, FailureClass, JobId, Launch, Location, Resource, RestoreKind, RestorePoint, RunKey, RunRef,
+};
 use streampark_tests::hadoop::Hadoop;
 use streampark_yarn::{YarnCluster, YarnOptions};
 
@@ -146,7 +148,10 @@ async fn all(hadoop: &str, flink: &'static str) {
             let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
             let cmdline = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let cmdline = String::from_utf8_lossy(&cmdline).into_owned();
-            if cmdline.contains("YarnApplicationClusterEntryPoint") && cmdline.contains(&id) && !cmdline.contains("bash") {
+            if cmdline.contains("YarnApplicationClusterEntryPoint")
+                && cmdline.contains(&id)
+                && !cmdline.contains("bash")
+            {
                 nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
                 break 'wait;
             }
