@@ -97,7 +97,7 @@ check-python: system venv
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python -p streampark-py
 	cd streampark-py && ../$(BIN)/python -m mypy
-	$(BIN)/python -m mypy.stubtest streampark --mypy-config-file streampark-py/pyproject.toml
+	$(BIN)/python -m mypy.stubtest streampark._streampark --mypy-config-file streampark-py/pyproject.toml
 
 .PHONY: bench
 bench: system ## figures against real Flink and simulated endpoints

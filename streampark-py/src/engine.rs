@@ -2,173 +2,160 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use jiff::Timestamp;
 use pyo3::prelude::*;
-use serde::Serialize;
+use serde::Deserialize;
 use serde_json::json;
-use streampark_core::cluster::{LogKind, LogOptions, Plan, SavepointFormat, SavepointOptions};
-use streampark_core::job::{JobId, JobState};
-use streampark_core::platform::{EventStream, Job, JobView, StreamPark, WaitOptions};
-use streampark_core::store::{JobFilter, JobRow, MemoryStore, SqliteStore, Store};
-use streampark_core::{Error, ErrorKind, Result};
+use streampark_core::cluster::{LogKind, LogOptions, Plan};
+use streampark_core::job::{JobId, JobState, StartFrom};
+use streampark_core::platform::{EventStream, Job, StreamPark, SuspendOptions, WaitOptions};
+use streampark_core::store::{EventFilter, JobFilter};
+use streampark_core::{Event, EventKind, Result};
 use tokio::sync::Mutex;
 
-use crate::channel::channel_of;
-use crate::cluster::cluster_of;
-use crate::error::raise;
-use crate::runtime::Pending;
+use crate::channel::Channel;
+use crate::cluster::Cluster;
+use crate::convert::{Raise as _, duration, parse, text};
+use crate::runtime::{Pending, is_forked};
 use crate::spec::spec_of;
+
+/// The longest log that is given whole, in bytes.
+const LOG: usize = 64 << 20;
 
 /// A running engine.
 #[pyclass(frozen, module = "streampark._streampark")]
-pub(crate) struct Engine(StreamPark);
+pub(crate) struct Engine(pub(crate) StreamPark);
 
-fn text(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|source| Error::new(ErrorKind::Internal, "an answer cannot be written as JSON").with_source(source))
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if is_forked() {
+            std::mem::forget(self.0.clone());
+        }
+    }
 }
 
 fn plan_text(plan: &Plan) -> Result<String> {
     text(&json!({"plan": plan, "text": plan.to_string(), "yaml": plan.to_yaml()?}))
 }
 
-fn status_json(view: &JobView) -> serde_json::Value {
-    json!({
-        "id": view.job.id,
-        "name": view.job.name,
-        "state": view.job.state,
-        "desired": view.job.desired,
-        "knowledge": view.knowledge.as_str(),
-        "knowledge_since": view.knowledge.since(),
-        "generation": view.job.generation,
-        "spec_version": view.job.spec_version,
-        "reason": view.job.reason,
-        "changed_at": view.job.changed_at,
-        "cluster": view.spec.cluster,
-        "owner": view.spec.owner,
-    })
+fn handle(job: &Job) -> (String, String) {
+    (job.id().to_string(), job.name().to_owned())
 }
 
-fn row_json(platform: &StreamPark, row: &JobRow) -> serde_json::Value {
-    status_json(&platform.view_of(row))
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JobsArgs {
+    states: Vec<String>,
+    cluster: Option<String>,
+    name_contains: Option<String>,
+    labels: BTreeMap<String, String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsArgs {
+    job: Option<JobId>,
+    kinds: Vec<EventKind>,
+    after: Option<u64>,
+    since: Option<Timestamp>,
+    newest_first: bool,
+    limit: usize,
 }
 
 impl Engine {
+    fn pending<T, F, Fut>(&self, call: F) -> Pending
+    where
+        F: FnOnce(StreamPark) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T>> + Send + 'static,
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+    {
+        let platform = self.0.clone();
+        Pending::new(async move { call(platform).await })
+    }
+
     fn on_job<T, F, Fut>(&self, id: &str, call: F) -> PyResult<Pending>
     where
         F: FnOnce(Job) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T>> + Send + 'static,
         T: for<'py> IntoPyObject<'py> + Send + 'static,
     {
-        let id: JobId = id.parse().map_err(|error| raise(&error))?;
-        let platform = self.0.clone();
-        Ok(Pending::new(async move { call(platform.jobs().by_id(id).await?).await }))
+        let id: JobId = id.parse().or_raise()?;
+        Ok(self.pending(move |platform| async move { call(platform.jobs().by_id(id)?).await }))
     }
 }
 
 #[pymethods]
 impl Engine {
-    #[staticmethod]
-    #[pyo3(signature = (store, clusters, channels, cache, actor, options))]
-    fn start(
-        store: Option<String>,
-        clusters: BTreeMap<String, Bound<'_, PyAny>>,
-        channels: BTreeMap<String, Bound<'_, PyAny>>,
-        cache: Option<String>,
-        actor: Option<String>,
-        options: &str,
-    ) -> PyResult<Pending> {
-        let mut builder = StreamPark::builder();
-        for (name, cluster) in clusters {
-            builder = builder.shared_cluster(name, cluster_of(&cluster)?);
-        }
-        for (name, channel) in channels {
-            builder = builder.shared_channel(name, channel_of(&channel)?);
-        }
-        if let Some(cache) = cache {
-            builder = builder.cache(cache);
-        }
-        let options = serde_json::from_str(options).map_err(|source| {
-            raise(&Error::invalid(format!("the options of supervision are not valid: {source}")))
-        })?;
-        builder = builder.supervisor(options);
-        Ok(Pending::new(async move {
-            let store: Arc<dyn Store> = match store {
-                Some(path) => Arc::new(SqliteStore::open(path).await?),
-                None => Arc::new(MemoryStore::default()),
-            };
-            let mut platform = builder.shared_store(store).start().await?;
-            if let Some(actor) = actor {
-                platform = platform.acting_as(actor);
-            }
-            Ok(Engine(platform))
-        }))
+    fn acting_as(&self, actor: String) -> Self {
+        Self(self.0.acting_as(actor))
     }
 
     fn shutdown(&self) -> Pending {
-        let platform = self.0.clone();
-        Pending::new(async move { platform.shutdown().await })
+        self.pending(|platform| async move { platform.shutdown().await })
     }
 
     fn events(&self) -> Events {
-        Events(Arc::new(Mutex::new(self.0.events())))
+        Events(Arc::new(Mutex::new(Follower { stream: self.0.events(), newest: None })))
+    }
+
+    fn history(&self, filter: &str) -> PyResult<Pending> {
+        let args: EventsArgs = parse(filter, "the filter of events").or_raise()?;
+        let mut filter = EventFilter::default();
+        filter.job = args.job;
+        filter.kinds = args.kinds;
+        filter.after = args.after;
+        filter.since = args.since;
+        filter.newest_first = args.newest_first;
+        filter.limit = Some(args.limit);
+        Ok(self.pending(move |platform| async move { text(&platform.store().events(&filter).await?) }))
+    }
+
+    fn prune(&self, before: &str, limit: usize) -> PyResult<Pending> {
+        let before: Timestamp = parse(&format!("\"{before}\""), "the time").or_raise()?;
+        Ok(self.pending(move |platform| async move { platform.store().prune(before, limit).await }))
     }
 
     fn create(&self, spec: &str) -> PyResult<Pending> {
-        let (platform, spec) = (self.0.clone(), spec_of(spec)?);
-        Ok(Pending::new(async move {
-            let job = platform.jobs().create(spec).await?;
-            Ok((job.id().to_string(), job.name().to_owned()))
-        }))
+        let spec = spec_of(spec)?;
+        Ok(self.pending(move |platform| async move { platform.jobs().create(spec).await.map(|job| handle(&job)) }))
     }
 
     fn adopt(&self, flink_job: &str, spec: &str) -> PyResult<Pending> {
-        let (platform, spec) = (self.0.clone(), spec_of(spec)?);
-        let flink_job = flink_job.parse().map_err(|error| raise(&error))?;
-        Ok(Pending::new(async move {
-            let job = platform.jobs().adopt(spec, flink_job).await?;
-            Ok((job.id().to_string(), job.name().to_owned()))
-        }))
+        let spec = spec_of(spec)?;
+        let flink_job = flink_job.parse().or_raise()?;
+        Ok(self.pending(
+            move |platform| async move { platform.jobs().adopt(spec, flink_job).await.map(|job| handle(&job)) },
+        ))
     }
 
     fn get(&self, name: String) -> Pending {
-        let platform = self.0.clone();
-        Pending::new(async move {
-            let job = platform.jobs().get(&name).await?;
-            Ok((job.id().to_string(), job.name().to_owned()))
-        })
+        self.pending(move |platform| async move { platform.jobs().get(&name).map(|job| handle(&job)) })
     }
 
-    #[pyo3(signature = (states, cluster, name_contains, labels, after, limit))]
-    fn list(
-        &self,
-        states: Vec<String>,
-        cluster: Option<String>,
-        name_contains: Option<String>,
-        labels: BTreeMap<String, String>,
-        after: Option<String>,
-        limit: Option<usize>,
-    ) -> PyResult<Pending> {
+    fn by_id(&self, id: &str) -> PyResult<Pending> {
+        self.on_job(id, |job| async move { Ok(handle(&job)) })
+    }
+
+    fn list(&self, filter: &str) -> PyResult<Pending> {
+        let args: JobsArgs = parse(filter, "the filter of jobs").or_raise()?;
         let mut filter = JobFilter::default();
-        for state in states {
-            filter.states.push(state.parse::<JobState>().map_err(|error| raise(&error))?);
+        for state in args.states {
+            filter.states.push(state.parse::<JobState>().or_raise()?);
         }
-        filter.cluster = cluster;
-        filter.name_contains = name_contains;
-        filter.labels = labels;
-        filter.after = after;
-        filter.limit = limit;
-        let platform = self.0.clone();
-        Ok(Pending::new(async move {
-            let rows = platform.jobs().list(&filter).await?;
-            text(&rows.iter().map(|row| row_json(&platform, row)).collect::<Vec<_>>())
-        }))
+        filter.cluster = args.cluster;
+        filter.name_contains = args.name_contains;
+        filter.labels = args.labels;
+        filter.after = args.after;
+        filter.limit = args.limit;
+        Ok(self.pending(move |platform| async move { text(&platform.jobs().list(&filter).await?) }))
     }
 
     fn plan(&self, spec: &str) -> PyResult<Pending> {
-        let (platform, spec) = (self.0.clone(), spec_of(spec)?);
-        Ok(Pending::new(async move { plan_text(&platform.jobs().plan(&spec).await?) }))
+        let spec = spec_of(spec)?;
+        Ok(self.pending(move |platform| async move { plan_text(&platform.jobs().plan(&spec).await?) }))
     }
 
     fn plan_job(&self, id: &str) -> PyResult<Pending> {
@@ -176,29 +163,34 @@ impl Engine {
     }
 
     fn status(&self, id: &str) -> PyResult<Pending> {
-        self.on_job(id, |job| async move { text(&status_json(&job.status().await?)) })
+        self.on_job(id, |job| async move { text(&job.status()?) })
     }
 
     fn spec(&self, id: &str) -> PyResult<Pending> {
-        self.on_job(id, |job| async move { job.spec().await?.to_json() })
+        self.on_job(id, |job| async move { job.spec()?.to_json() })
     }
 
-    #[pyo3(signature = (id, from_path))]
-    fn start_job(&self, id: &str, from_path: Option<String>) -> PyResult<Pending> {
-        self.on_job(id, |job| async move {
+    #[pyo3(signature = (id, from_path, empty))]
+    fn start_job(&self, id: &str, from_path: Option<String>, empty: bool) -> PyResult<Pending> {
+        self.on_job(id, move |job| async move {
             match from_path {
-                Some(path) => job.start_from(path).await,
+                Some(path) => job.start_from(StartFrom::Path(path)).await,
+                None if empty => job.start_from(StartFrom::Empty).await,
                 None => job.start().await,
             }
         })
     }
 
-    fn suspend(&self, id: &str) -> PyResult<Pending> {
-        self.on_job(id, |job| async move { job.suspend().await })
+    #[pyo3(signature = (id, drain, directory))]
+    fn suspend(&self, id: &str, drain: bool, directory: Option<String>) -> PyResult<Pending> {
+        let mut options = SuspendOptions::default();
+        options.drain = drain;
+        options.directory = directory;
+        self.on_job(id, |job| async move { job.suspend_with(options).await })
     }
 
-    fn cancel(&self, id: &str) -> PyResult<Pending> {
-        self.on_job(id, |job| async move { job.cancel().await })
+    fn cancel(&self, id: &str, kill: bool) -> PyResult<Pending> {
+        self.on_job(id, move |job| async move { if kill { job.kill().await } else { job.cancel().await } })
     }
 
     fn restart(&self, id: &str) -> PyResult<Pending> {
@@ -209,15 +201,10 @@ impl Engine {
         self.on_job(id, |job| async move { job.delete().await })
     }
 
-    #[pyo3(signature = (id, directory, native, timeout))]
-    fn savepoint(&self, id: &str, directory: Option<String>, native: bool, timeout: f64) -> PyResult<Pending> {
-        let mut options = SavepointOptions::default();
-        options.directory = directory;
-        options.timeout = duration(timeout)?;
-        if native {
-            options.format = SavepointFormat::Native;
-        }
-        self.on_job(id, |job| async move { text(&job.savepoint(&options).await?) })
+    #[pyo3(signature = (id, directory, timeout))]
+    fn savepoint(&self, id: &str, directory: Option<String>, timeout: f64) -> PyResult<Pending> {
+        let options = WaitOptions::at_most(duration(timeout).or_raise()?);
+        self.on_job(id, move |job| async move { text(&job.savepoint(directory, options).await?) })
     }
 
     fn update(&self, id: &str, spec: &str) -> PyResult<Pending> {
@@ -226,12 +213,12 @@ impl Engine {
     }
 
     fn wait_for(&self, id: &str, state: &str, timeout: f64) -> PyResult<Pending> {
-        let state: JobState = state.parse().map_err(|error| raise(&error))?;
-        let options = WaitOptions::at_most(duration(timeout)?);
-        self.on_job(id, move |job| async move { text(&status_json(&job.wait_for_with(state, options).await?)) })
+        let state: JobState = state.parse().or_raise()?;
+        let options = WaitOptions::at_most(duration(timeout).or_raise()?);
+        self.on_job(id, move |job| async move { text(&job.wait_for_with(state, options).await?) })
     }
 
-    fn history(&self, id: &str, limit: usize) -> PyResult<Pending> {
+    fn job_history(&self, id: &str, limit: usize) -> PyResult<Pending> {
         self.on_job(id, move |job| async move { text(&job.history(limit).await?) })
     }
 
@@ -258,69 +245,101 @@ impl Engine {
         if task_manager {
             options.kind = LogKind::TaskManager(None);
         }
-        self.on_job(id, |job| async move { job.logs(&options).await?.read_to_string(64 << 20).await })
+        self.on_job(id, |job| async move { job.logs(&options).await?.read_to_string(LOG).await })
     }
 
-    fn add_cluster(&self, name: String, cluster: &Bound<'_, PyAny>) -> PyResult<Pending> {
-        let (platform, cluster) = (self.0.clone(), cluster_of(cluster)?);
-        Ok(Pending::new(async move { platform.clusters().add_shared(name, cluster).await }))
+    fn add_cluster(&self, name: String, cluster: &Cluster) -> Pending {
+        let cluster = Arc::clone(&cluster.0);
+        self.pending(move |platform| async move {
+            platform.clusters().add_shared(name, cluster);
+            Ok(())
+        })
     }
 
     fn remove_cluster(&self, name: String) -> Pending {
-        let platform = self.0.clone();
-        Pending::new(async move { platform.clusters().remove(&name).await })
+        self.pending(move |platform| async move { platform.clusters().remove(&name).map(drop) })
     }
 
-    fn cluster_names(&self) -> Vec<String> {
-        self.0.clusters().names()
+    fn cluster(&self, name: &str) -> PyResult<Cluster> {
+        self.0.clusters().get(name).map(Cluster).or_raise()
     }
 
-    fn add_channel(&self, name: String, channel: &Bound<'_, PyAny>) -> PyResult<Pending> {
-        let (platform, channel) = (self.0.clone(), channel_of(channel)?);
-        Ok(Pending::new(async move { platform.channels().add_shared(name, channel) }))
+    fn cluster_views(&self) -> PyResult<String> {
+        text(&self.0.clusters().views()).or_raise()
+    }
+
+    fn add_channel(&self, name: String, channel: &Channel) -> Pending {
+        let channel = Arc::clone(&channel.0);
+        self.pending(move |platform| async move { platform.channels().add_shared(name, channel) })
     }
 
     fn remove_channel(&self, name: String) -> Pending {
-        let platform = self.0.clone();
-        Pending::new(async move { platform.channels().remove(&name) })
+        self.pending(move |platform| async move { platform.channels().remove(&name).await })
     }
 
-    fn channel_names(&self) -> Vec<String> {
-        self.0.channels().names()
+    fn channel_status(&self) -> PyResult<String> {
+        let status: Vec<_> = self
+            .0
+            .channels()
+            .status()
+            .into_iter()
+            .map(|channel| {
+                json!({
+                    "name": channel.name,
+                    "kind": channel.kind,
+                    "failing": channel.failing,
+                    "delivered": channel.delivered,
+                    "dead": channel.dead,
+                    "last_error": channel.last_error,
+                })
+            })
+            .collect();
+        text(&status).or_raise()
     }
 
     fn test_channel(&self, name: String) -> Pending {
-        let platform = self.0.clone();
-        Pending::new(async move { platform.channels().test(&name).await.map(drop) })
+        self.pending(move |platform| async move { Ok(platform.channels().test(&name).await?.reference) })
     }
 
     fn dead_letters(&self, limit: usize) -> Pending {
-        let platform = self.0.clone();
-        Pending::new(async move { text(&platform.channels().dead_letters(limit).await?) })
+        self.pending(move |platform| async move { text(&platform.channels().dead_letters(limit).await?) })
     }
 }
 
 /// Events as they come.
+///
+/// An answer can be lost on its way: an awaited call may be cancelled after it was made. So the
+/// newest event is kept until the follower says that it has seen it.
 #[pyclass(frozen, module = "streampark._streampark")]
-pub(crate) struct Events(Arc<Mutex<EventStream>>);
+pub(crate) struct Events(Arc<Mutex<Follower>>);
 
-#[pymethods]
-impl Events {
-    #[pyo3(signature = (timeout))]
-    fn next(&self, timeout: Option<f64>) -> PyResult<Pending> {
-        let (stream, timeout) = (Arc::clone(&self.0), timeout.map(duration).transpose()?);
-        Ok(Pending::new(async move {
-            let mut stream = stream.lock().await;
-            let event = match timeout {
-                Some(timeout) => tokio::time::timeout(timeout, stream.next_event()).await.unwrap_or(Ok(None))?,
-                None => stream.next_event().await?,
-            };
-            event.as_ref().map(text).transpose()
-        }))
+struct Follower {
+    stream: EventStream,
+    newest: Option<Event>,
+}
+
+impl Follower {
+    async fn next(&mut self, seen: u64) -> Result<Option<String>> {
+        let again = self.newest.as_ref().is_some_and(|event| event.sequence != seen);
+        if !again {
+            self.newest = self.stream.next_event().await?;
+        }
+        self.newest.as_ref().map(text).transpose()
     }
 }
 
-fn duration(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| raise(&Error::invalid(format!("a time of {seconds} seconds is not possible"))))
+#[pymethods]
+impl Events {
+    /// The event after the one numbered `seen`, as JSON; None where none came in time, or where the engine has ended.
+    #[pyo3(signature = (seen, timeout))]
+    fn next(&self, seen: u64, timeout: Option<f64>) -> PyResult<Pending> {
+        let (follower, timeout) = (Arc::clone(&self.0), timeout.map(duration).transpose().or_raise()?);
+        Ok(Pending::new(async move {
+            let mut follower = follower.lock().await;
+            match timeout {
+                Some(timeout) => tokio::time::timeout(timeout, follower.next(seen)).await.unwrap_or(Ok(None)),
+                None => follower.next(seen).await,
+            }
+        }))
+    }
 }

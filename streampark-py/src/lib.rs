@@ -1,13 +1,52 @@
-//! The native half of the Python package `streampark`.
+//! The native half of the Python package `streampark`; its Python half is in `python/streampark`.
 
+mod builder;
+mod callback;
+mod channel;
+mod cluster;
+mod convert;
+mod engine;
 mod error;
+mod flink;
+mod logging;
+mod options;
+mod rest;
 mod runtime;
 mod spec;
+mod yarn;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _streampark {
+    use super::*;
+
+    #[pymodule_export]
+    use super::builder::{Builder, Store};
+    #[pymodule_export]
+    use super::channel::Channel;
+    #[pymodule_export]
+    use super::cluster::{Cluster, Local, Memory, standalone};
+    #[pymodule_export]
+    use super::engine::{Engine, Events};
+    #[pymodule_export]
+    use super::flink::{
+        config_from_config_yaml, config_from_flink_conf_yaml, config_to_config_yaml, config_to_file,
+        config_to_flink_conf_yaml, duration_from_text, duration_to_text, is_sensitive_key, job_manager_memory,
+        list_from_text, list_to_text, memory_from_text, memory_to_text, root_cause, task_manager_memory, version,
+    };
+    #[pymodule_export]
+    use super::rest::Rest;
+    #[pymodule_export]
+    use super::runtime::Pending;
     #[pymodule_export]
     use super::spec::{spec_from_yaml, spec_to_json, spec_to_yaml};
+    #[pymodule_export]
+    use super::yarn::Yarn;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        logging::install();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
 }

@@ -220,8 +220,10 @@ async fn config() -> Json<Value> {
         "features": {"web-submit": true, "web-cancel": true}}))
 }
 
-async fn manager_config() -> Json<Value> {
-    Json(json!([{"key": "heartbeat.timeout", "value": "50 s"}]))
+async fn manager_config(State(manager): Manager) -> Json<Value> {
+    // ClusterEntrypoint names this folder anew at each start; a JobManager of the fleet never dies.
+    let folder = format!("/tmp/flink-web-{}", manager.index);
+    Json(json!([{"key": "heartbeat.timeout", "value": "50 s"}, {"key": "web.tmpdir", "value": folder}]))
 }
 
 async fn overview(State(manager): Manager) -> Json<Value> {

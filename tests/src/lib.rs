@@ -1,6 +1,9 @@
 //! Servers, jobs and suites that the tests share.
 
+pub mod certificates;
 pub mod fleet;
+pub mod flink;
+pub mod gateway;
 pub mod git_server;
 pub mod hadoop;
 pub mod output;

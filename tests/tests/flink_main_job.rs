@@ -75,6 +75,15 @@ impl Scene {
         job
     }
 
+    /// Waits until that many alerts of a kind have arrived.
+    async fn told(&self, kind: &str, wanted: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.receiver.count(kind) < wanted {
+            assert!(Instant::now() < deadline, "no {wanted} {kind}: {:#?}", self.receiver.alerts());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     async fn finish(self) {
         self.platform.shutdown().await.unwrap();
         self.flink.stop().await.unwrap();
@@ -123,6 +132,7 @@ async fn fails_and_comes_back(scene: &Scene) {
     assert!(failure.message.contains("the sink is full"), "{failure:?}");
     let from = runs[0].restored_from.clone().unwrap();
     assert!(from.kind == RestoreKind::Checkpoint && from.checkpoint_id >= Some(3), "{from:?}");
+    scene.told("job_recovered", 1).await;
     canceled(&job).await;
     scene.assert_whole("fails");
     assert_eq!((scene.receiver.count("job_failed"), scene.receiver.count("job_recovered")), (1, 1));
@@ -211,11 +221,7 @@ async fn a_frozen_cluster_is_told_and_nothing_restarts(scene: &Scene) {
     let seen = job.status().unwrap();
     assert_eq!((seen.job.state, seen.job.generation), (JobState::Running, 1), "unreachable is not failed");
     kill(pid, Signal::SIGCONT).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while scene.receiver.count("cluster_recovered") == 0 {
-        assert!(Instant::now() < deadline, "{:#?}", scene.receiver.alerts());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    scene.told("cluster_recovered", 1).await;
     assert_eq!((scene.receiver.count("cluster_unreachable"), scene.receiver.count("cluster_recovered")), (1, 1));
     canceled(&job).await;
 }

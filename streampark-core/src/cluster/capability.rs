@@ -22,6 +22,9 @@ pub struct ClusterInfo {
     /// How long tasks may outlive their JobManager (`heartbeat.timeout` and a margin). A run that
     /// vanished is not started again before this has passed since it was last seen (law 1).
     pub orphan_timeout: Duration,
+    /// Names the process of the engine that answers, where a new one can be told from the one before:
+    /// a session cluster that was restarted has forgotten its runs. None where it cannot be told.
+    pub incarnation: Option<String>,
 }
 
 impl ClusterInfo {
@@ -34,6 +37,7 @@ impl ClusterInfo {
             web_url: None,
             location: location.into(),
             orphan_timeout: Duration::from_secs(60),
+            incarnation: None,
         }
     }
 }

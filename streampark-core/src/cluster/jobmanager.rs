@@ -1,48 +1,84 @@
 //! What every cluster of Flink shares: the JobManager's answers in our words.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::observation::{Observation, RunStatus};
-use super::submission::{LogKind, LogOptions, LogStream, Lookup, SavepointFormat, SavepointOptions, Stop, Stopped};
-use crate::flink::rest::{self, Checkpoints, LogSource, StopJob, TriggerSavepoint};
-use crate::flink::{FlinkJobId, FlinkVersion, JobStatus, RestClient, RootCause, TriggerId, parse_duration};
-use crate::job::{Failure, FailureClass, RestoreKind, RestorePoint, RunRef, SqlFailure, Verification};
+use self::words::{failure_of, format_of, observation, trigger_of};
+use super::observation::Observation;
+use super::submission::{LogKind, LogOptions, LogStream, Lookup, SavepointOptions, Stop, Stopped};
+use crate::flink::rest::{LogSource, SavepointStatus, StopJob, TriggerSavepoint};
+use crate::flink::{FlinkJobId, FlinkVersion, JobStatus, RestClient, TriggerId, parse_duration};
+use crate::job::{Failure, RestoreKind, RestorePoint, RunRef};
 use crate::{Error, ErrorKind, Result};
 
-/// How long the JobManager answers checkpoint statistics from a cache, and a little more
-/// (`rest.cache.checkpoint-statistics.timeout`, 3 s by default).
-const STATISTICS_CACHE: Duration = Duration::from_millis(3_200);
+pub(crate) use points::siblings;
+
+mod points;
+mod words;
 
 /// What is added to `heartbeat.timeout` before tasks without a JobManager count as gone.
 const ORPHAN_MARGIN: Duration = Duration::from_secs(10);
 
-/// A stack trace is kept up to this length.
-const DETAIL: usize = 64 * 1024;
+/// `web.refresh-interval`, where the configuration does not say.
+const REFRESH: Duration = Duration::from_secs(3);
+
+/// What is added to the life of an answer in a cache of the JobManager.
+const CACHE_MARGIN: Duration = Duration::from_millis(200);
+
+/// How long what happened to a job is remembered, at least.
+const MEMORY: Duration = Duration::from_secs(600);
 
 /// A JobManager's REST interface, spoken in runs, observations and restore points.
 #[derive(Debug)]
 pub struct JobManager {
     rest: RestClient,
-    read_at: Mutex<HashMap<FlinkJobId, Instant>>,
+    shares_files: bool,
     facts: Mutex<Facts>,
+    recent: Mutex<HashMap<FlinkJobId, Recent>>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Facts {
     version: Option<FlinkVersion>,
     orphan_timeout: Option<Duration>,
+    /// The folder that ClusterEntrypoint names with a new UUID at each start (`web.tmpdir`).
+    incarnation: Option<String>,
+    /// How long jobs' graphs, and statistics of checkpoints, are answered from a cache.
+    caches: Option<(Duration, Duration)>,
+    /// The JobManager may have been replaced since these were read.
+    stale: bool,
+}
+
+/// What this client did to a job not long ago.
+#[derive(Debug, Default)]
+struct Recent {
+    savepoint: Option<RestorePoint>,
+    lost_answer: Option<Instant>,
+    at: Option<Instant>,
 }
 
 impl JobManager {
     /// Speaks over `rest`.
     pub fn new(rest: RestClient) -> Self {
-        Self { rest, read_at: Mutex::default(), facts: Mutex::default() }
+        Self { rest, shares_files: false, facts: Mutex::default(), recent: Mutex::default() }
+    }
+
+    /// Says whether `file:` paths mean the same files here as on Flink's machines (default false):
+    /// then a restore point that is not there is known to be missing.
+    #[must_use]
+    pub fn sharing_files(mut self, yes: bool) -> Self {
+        self.shares_files = yes;
+        self
+    }
+
+    /// Whether `file:` paths mean the same files here as on Flink's machines.
+    pub fn shares_files(&self) -> bool {
+        self.shares_files
     }
 
     /// The client below.
@@ -52,23 +88,75 @@ impl JobManager {
 
     /// The version and the life of orphaned tasks, as far as they were read.
     pub fn known(&self) -> (Option<FlinkVersion>, Option<Duration>) {
-        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let facts = guard(&self.facts).clone();
         (facts.version, facts.orphan_timeout)
     }
 
-    /// Reads version and heartbeat timeout once.
+    /// Names the process that answers, as far as it is known.
+    pub fn incarnation(&self) -> Option<String> {
+        let facts = guard(&self.facts);
+        facts.incarnation.clone().filter(|_| !facts.stale)
+    }
+
+    /// Reads version, heartbeat timeout and caches, again where the JobManager was out of reach.
     async fn learn(&self) -> Result<()> {
-        if self.known().1.is_some() {
+        let facts = guard(&self.facts).clone();
+        if facts.orphan_timeout.is_some() && !facts.stale {
             return Ok(());
         }
-        let version = self.rest.version().await?;
-        let entries = self.rest.jobmanager_config().await.unwrap_or_default();
-        let heartbeat = entries.iter().find(|entry| entry.key == "heartbeat.timeout");
+        let version = self.rest.config().await?.flink_version;
+        let entries = match self.rest.jobmanager_config().await {
+            Ok(entries) => entries,
+            // A longer timeout that could not be read now must not be taken for the default for good.
+            Err(error) if error.is_retryable() => {
+                guard(&self.facts).version = Some(version);
+                return Ok(());
+            }
+            Err(_) => Vec::new(),
+        };
         // Flink reads a bare number as milliseconds.
-        let timeout = heartbeat.and_then(|entry| parse_duration(&entry.value).ok()).unwrap_or(Duration::from_secs(50));
-        let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        *facts = Facts { version: Some(version), orphan_timeout: Some(timeout + ORPHAN_MARGIN) };
+        let duration = |key: &str| {
+            let entry = entries.iter().find(|entry| entry.key == key)?;
+            parse_duration(&entry.value).ok()
+        };
+        let incarnation = entries.iter().find(|entry| entry.key == "web.tmpdir").map(|entry| entry.value.clone());
+        let heartbeat = duration("heartbeat.timeout").unwrap_or(Duration::from_secs(50));
+        let graphs = duration("web.refresh-interval").unwrap_or(REFRESH);
+        let statistics = duration("rest.cache.checkpoint-statistics.timeout").unwrap_or(graphs);
+        *guard(&self.facts) = Facts {
+            version: Some(version),
+            orphan_timeout: Some(heartbeat + ORPHAN_MARGIN),
+            incarnation,
+            caches: Some((graphs, statistics)),
+            stale: false,
+        };
         Ok(())
+    }
+
+    /// How old an answer about a job's graph, and about its checkpoints, can be.
+    fn caches(&self) -> (Duration, Duration) {
+        let (graphs, statistics) = guard(&self.facts).caches.unwrap_or((REFRESH, REFRESH));
+        (graphs + CACHE_MARGIN, statistics + CACHE_MARGIN)
+    }
+
+    /// Remembers that the answer to a submission of `job` was lost: the request can still be on its
+    /// way, or its `main` still at work, for as long as a run may take.
+    pub fn lost_answer(&self, job: FlinkJobId) {
+        self.remember(job, |recent| recent.lost_answer = Some(Instant::now()));
+    }
+
+    /// The savepoint that was last taken through this client, which the cache may not show yet.
+    fn recent_savepoint(&self, job: &FlinkJobId) -> Option<RestorePoint> {
+        guard(&self.recent).get(job).and_then(|recent| recent.savepoint.clone())
+    }
+
+    fn remember(&self, job: FlinkJobId, what: impl FnOnce(&mut Recent)) {
+        let memory = MEMORY.max(self.rest.options().run_timeout);
+        let mut all = guard(&self.recent);
+        all.retain(|_, recent| recent.at.is_some_and(|at| at.elapsed() < memory));
+        let recent = all.entry(job).or_default();
+        recent.at = Some(Instant::now());
+        what(recent);
     }
 
     /// Every job of the JobManager, in one request.
@@ -77,21 +165,35 @@ impl JobManager {
     /// Those of the client.
     pub async fn observe(&self) -> Result<Vec<Observation>> {
         self.learn().await?;
-        let jobs = self.rest.jobs().await?;
+        let jobs = self.rest.jobs().await.inspect_err(|error| {
+            if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Timeout) {
+                guard(&self.facts).stale = true;
+            }
+        })?;
         let now = Timestamp::now();
         Ok(jobs.into_iter().map(|job| observation(job, now)).collect())
     }
 
-    /// What became of a run.
+    /// What became of a run. For as long as a run may take after a lost answer, a run that is not
+    /// listed is `Unknown`: Flink lists a job only when the program's `main` has submitted it.
     ///
     /// # Errors
     /// Those of the client.
     pub async fn lookup(&self, run: &RunRef) -> Result<Lookup> {
+        // The answer counts for the process that gives it: see `incarnation`.
+        guard(&self.facts).stale = true;
         let found = self.observe().await?.into_iter().find(|seen| seen.flink_job == Some(run.flink_job));
-        Ok(match found {
-            Some(seen) => Lookup::Found(Box::new(seen)),
-            None => Lookup::NeverArrived,
-        })
+        if let Some(seen) = found {
+            return Ok(Lookup::Found(Box::new(seen)));
+        }
+        let lost = guard(&self.recent).get(&run.flink_job).and_then(|recent| recent.lost_answer);
+        match lost.map(|at| self.rest.options().run_timeout.saturating_sub(at.elapsed())) {
+            Some(left) if !left.is_zero() => Ok(Lookup::Unknown(format!(
+                "the JobManager does not list the run; its main method may still be at work for {} s",
+                left.as_secs() + 1
+            ))),
+            _ => Ok(Lookup::NeverArrived),
+        }
     }
 
     /// Ends a run.
@@ -100,18 +202,32 @@ impl JobManager {
     /// Those of the client.
     pub async fn stop(&self, run: &RunRef, how: Stop, options: &SavepointOptions) -> Result<Stopped> {
         let job = &run.flink_job;
-        if !matches!(how, Stop::Savepoint | Stop::Drain) {
+        let trigger = trigger_of(options);
+        let with_savepoint = matches!(how, Stop::Savepoint | Stop::Drain);
+        if self.rest.job_status(job).await?.is_globally_terminal() {
+            // Perhaps by an earlier call with this trigger id, whose answer was lost.
+            let savepoint = match self.rest.savepoint_status(job, &trigger).await {
+                Ok(SavepointStatus::Completed(savepoint)) if with_savepoint => {
+                    Some(self.point_at(run, savepoint.location).await)
+                }
+                _ => None,
+            };
+            return Ok(Stopped { savepoint, complete: true });
+        }
+        if !with_savepoint {
             return match self.rest.cancel(job).await {
                 Err(error) if self.is_over(job, &error).await => Ok(Stopped { savepoint: None, complete: true }),
                 other => other.map(|()| Stopped::requested()),
             };
         }
-        let trigger = trigger_of(options);
         let mut request = StopJob::new(trigger).format(format_of(options)).drain(how == Stop::Drain);
         request.target_directory = options.directory.clone();
         let asked = self.rest.stop(job, &request).await;
-        let savepoint = self.wait_for(run, asked, trigger, options).await?;
-        Ok(Stopped { savepoint: Some(savepoint), complete: false })
+        match self.wait_for(run, asked, trigger, options).await {
+            Ok(savepoint) => Ok(Stopped { savepoint: Some(savepoint), complete: false }),
+            Err(error) if self.is_over(job, &error).await => Ok(Stopped { savepoint: None, complete: true }),
+            Err(error) => Err(error),
+        }
     }
 
     async fn is_over(&self, job: &FlinkJobId, error: &Error) -> bool {
@@ -148,79 +264,36 @@ impl JobManager {
             return Err(error);
         }
         let savepoint = self.rest.await_savepoint(&run.flink_job, &trigger, options.timeout).await?;
-        let mut point = RestorePoint::new(RestoreKind::Savepoint, savepoint.location, Timestamp::now());
-        point.run = Some(run.key);
-        point.flink_job = Some(run.flink_job);
-        point.verification = verify(&point.path);
+        let point = self.point_at(run, savepoint.location).await;
+        self.remember(run.flink_job, |recent| recent.savepoint = Some(point.clone()));
         Ok(point)
     }
 
-    /// The restore points of a run that exist now, newest first.
-    ///
-    /// Waits until the JobManager's cache of statistics has forgotten what this client last saw.
-    ///
-    /// # Errors
-    /// Those of the client.
-    pub async fn restore_points(&self, run: &RunRef) -> Result<Vec<RestorePoint>> {
-        let job = run.flink_job;
-        let read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner).get(&job).copied();
-        if let Some(read_at) = read_at {
-            tokio::time::sleep_until(read_at + STATISTICS_CACHE).await;
-        }
-        let answer = self.rest.checkpoints(&job).await;
-        {
-            let mut reads = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
-            reads.retain(|_, at| at.elapsed() < STATISTICS_CACHE);
-            reads.insert(job, Instant::now());
-        }
-        let answer = match answer {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
-        Ok(Self::points_of(run, answer))
-    }
-
-    /// The restore points that Flink's statistics of checkpoints name, newest first; those whose files
-    /// are on this machine and known to be gone are left out.
-    pub fn points_of(run: &RunRef, statistics: Checkpoints) -> Vec<RestorePoint> {
-        let latest = [statistics.latest.completed, statistics.latest.savepoint];
-        let all = latest.into_iter().flatten().chain(statistics.history);
-        let mut points: Vec<RestorePoint> = Vec::new();
-        for checkpoint in all {
-            let Some(path) = checkpoint.usable_path() else { continue };
-            if points.iter().any(|point| point.path == path) {
-                continue;
-            }
-            let kind = if checkpoint.is_savepoint { RestoreKind::Savepoint } else { RestoreKind::Checkpoint };
-            let at = checkpoint.latest_ack_timestamp.max(checkpoint.trigger_timestamp);
-            let mut point = RestorePoint::new(kind, path, time(at).unwrap_or(Timestamp::UNIX_EPOCH));
-            point.checkpoint_id = u64::try_from(checkpoint.id).ok();
-            point.size_bytes = u64::try_from(checkpoint.state_size).ok();
-            point.run = Some(run.key);
-            point.flink_job = Some(run.flink_job);
-            point.verification = verify(path);
-            points.push(point);
-        }
-        points.retain(RestorePoint::is_usable);
-        points.sort_by_key(|point| std::cmp::Reverse((point.completed_at, point.checkpoint_id)));
-        points
-    }
-
-    /// A root cause in the words of the user's own statement where it is one of SQL, else in Flink's.
-    pub fn failure_of(cause: &RootCause) -> Failure {
-        failure_of(cause)
-    }
-
-    /// Flink's word for a job's state in ours.
-    pub fn status_of(status: &JobStatus) -> RunStatus {
-        status_of(status)
+    async fn point_at(&self, run: &RunRef, path: String) -> RestorePoint {
+        let mut point = RestorePoint::new(RestoreKind::Savepoint, path, Timestamp::now());
+        point.run = Some(run.key);
+        point.flink_job = Some(run.flink_job);
+        point.verification = self.verify(&point.path).await;
+        point
     }
 
     /// Why a run failed.
     ///
+    /// A job that has just failed may be answered from a graph that somebody asked for before it did:
+    /// then this waits until that is forgotten.
+    ///
     /// # Errors
     /// Those of the client.
     pub async fn failure(&self, run: &RunRef) -> Result<Option<Failure>> {
+        let known = self.known_failure(run).await?;
+        if known.is_some() || !matches!(self.rest.job_status(&run.flink_job).await, Ok(JobStatus::Failed)) {
+            return Ok(known);
+        }
+        sleep(self.caches().0).await;
+        self.known_failure(run).await
+    }
+
+    async fn known_failure(&self, run: &RunRef) -> Result<Option<Failure>> {
         match self.rest.job_exceptions(&run.flink_job).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -231,12 +304,11 @@ impl JobManager {
         }
     }
 
-    /// The engine's logs.
+    /// The log of the JobManager or of TaskManagers, piece by piece.
     ///
     /// # Errors
     /// Those of the client.
     pub async fn logs(&self, options: &LogOptions) -> Result<LogStream> {
-        let tail = options.tail_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let sources = match &options.kind {
             LogKind::JobManager => vec![LogSource::JobManager],
             LogKind::TaskManager(Some(id)) => vec![LogSource::TaskManager(id.clone())],
@@ -245,89 +317,23 @@ impl JobManager {
                 all.into_iter().map(|manager| LogSource::TaskManager(manager.id)).collect()
             }
         };
-        let mut text = String::new();
-        for source in sources {
-            for file in self.rest.logs(&source).await?.into_iter().filter(|file| file.name.ends_with(".log")) {
-                text.push_str(&self.rest.read_log(&source, &file.name, tail).await?);
+        if let Some(tail) = options.tail_bytes {
+            let tail = usize::try_from(tail).unwrap_or(usize::MAX);
+            let mut text = String::new();
+            for source in sources {
+                text.push_str(&self.rest.main_log_tail(&source, tail).await?);
             }
+            return Ok(LogStream::of_bytes(text));
         }
-        Ok(LogStream::of_bytes(text))
+        let rest = self.rest.clone();
+        let logs = stream::iter(sources).then(move |source| {
+            let rest = rest.clone();
+            async move { rest.main_log(&source).await }
+        });
+        Ok(LogStream::new(logs.try_flatten()))
     }
 }
 
-fn trigger_of(options: &SavepointOptions) -> TriggerId {
-    match options.trigger_id {
-        Some(id) => TriggerId::from_hash(&hex::decode(id.to_string()).unwrap_or_default()),
-        None => TriggerId::from_hash(uuid::Uuid::new_v4().as_bytes()),
-    }
-}
-
-fn format_of(options: &SavepointOptions) -> rest::SavepointFormat {
-    match options.format {
-        SavepointFormat::Canonical => rest::SavepointFormat::Canonical,
-        SavepointFormat::Native => rest::SavepointFormat::Native,
-    }
-}
-
-fn time(milliseconds: i64) -> Option<Timestamp> {
-    (milliseconds > 0).then(|| Timestamp::from_millisecond(milliseconds).ok()).flatten()
-}
-
-fn observation(job: rest::JobOverview, now: Timestamp) -> Observation {
-    let mut seen = Observation::of_job(job.jid, status_of(&job.state), now);
-    seen.name = job.name;
-    seen.engine_status = job.state.to_string();
-    seen.started_at = time(job.start_time);
-    seen.ended_at = time(job.end_time);
-    seen.tasks = Some((job.tasks.running, job.tasks.total));
-    seen
-}
-
-/// Flink's word in ours.
-pub(super) fn status_of(status: &JobStatus) -> RunStatus {
-    match status {
-        JobStatus::Initializing | JobStatus::Created | JobStatus::Reconciling | JobStatus::Suspended => {
-            RunStatus::Starting
-        }
-        JobStatus::Running => RunStatus::Running,
-        JobStatus::Failing | JobStatus::Restarting => RunStatus::Restarting,
-        JobStatus::Cancelling => RunStatus::Cancelling,
-        JobStatus::Failed => RunStatus::Failed,
-        JobStatus::Canceled => RunStatus::Canceled,
-        JobStatus::Finished => RunStatus::Finished,
-        JobStatus::Unknown(word) => RunStatus::Unknown(word.clone()),
-    }
-}
-
-/// Whether the `_metadata` of a restore point on this machine's file system is there.
-pub(super) fn verify(path: &str) -> Verification {
-    let local = path.strip_prefix("file:").map(|rest| format!("/{}", rest.trim_start_matches('/')));
-    let local = local.or_else(|| path.starts_with('/').then(|| path.to_owned()));
-    match local {
-        None => Verification::Unchecked,
-        Some(folder) => match std::fs::metadata(Path::new(&folder).join("_metadata")) {
-            Ok(_) => Verification::Present,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Verification::Missing,
-            Err(_) => Verification::Unchecked,
-        },
-    }
-}
-
-/// A failure in the words of the user's own statement where it is one of SQL, else Flink's root cause.
-pub(super) fn failure_of(cause: &RootCause) -> Failure {
-    if let Some(sql) = SqlFailure::find(&cause.stacktrace) {
-        return sql.to_failure();
-    }
-    let mut failure = Failure::new(cause.message.clone()).with_class(cause.class.clone());
-    let detail: String = cause.stacktrace.chars().take(DETAIL).collect();
-    failure.detail = (!detail.is_empty()).then_some(detail);
-    failure.task = cause.task.clone();
-    failure.at = cause.at;
-    failure.labels = cause.labels.clone();
-    failure.class_of = match cause.classify() {
-        crate::flink::FailureClass::Fatal => FailureClass::Fatal,
-        crate::flink::FailureClass::Environment => FailureClass::Environment,
-        _ => FailureClass::Unknown,
-    };
-    failure
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

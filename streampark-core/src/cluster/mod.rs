@@ -13,10 +13,13 @@ mod registry;
 mod session;
 mod standalone;
 mod submission;
+#[cfg(any(test, feature = "conformance"))]
+pub mod suite;
 
 pub use capability::{Capability, ClusterInfo};
 pub use cluster::Cluster;
 pub use jobmanager::JobManager;
+pub(crate) use jobmanager::siblings;
 #[cfg(feature = "local")]
 pub use local::{LocalCluster, LocalClusterBuilder};
 pub use memory::{Call, Copy, CopyLog, Fault, MemoryCluster, MemoryOptions};

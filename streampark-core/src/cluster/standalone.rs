@@ -2,29 +2,31 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
 
 use super::capability::{Capability, ClusterInfo};
 use super::cluster::Cluster;
-use super::jobmanager::{JobManager, verify};
+use super::jobmanager::JobManager;
 use super::observation::Observation;
-use super::plan::{Plan, PlanBody, PlanStep};
+use super::packaging;
+use super::plan::Plan;
 use super::submission::{Accepted, LogOptions, LogStream, Lookup, SavepointOptions, Stop, Stopped, Submission};
 use crate::flink::rest::RunJar;
-use crate::flink::{RestClient, RestOptions};
-use crate::job::{
-    ClaimMode, DeploymentId, Failure, Location, Resource, RestorePoint, RunKey, RunRef, SqlFailure, Verification,
-};
-use crate::{Error, ErrorKind, Result};
+use crate::flink::{FlinkJobId, RestClient, RestOptions};
+use crate::job::{DeploymentId, Failure, Location, Resource, RestorePoint, RunKey, RunRef, Verification};
+use crate::{ErrorKind, ErrorStatus, Result};
+
+mod submit;
 
 /// A Flink session cluster by its REST address: standalone, on YARN or Kubernetes, behind a proxy.
 #[derive(Debug)]
 pub struct StandaloneCluster {
     manager: JobManager,
-    uploaded: Mutex<HashMap<String, String>>,
+    /// By the hash of a jar: who is looking whether it is there, and sends it.
+    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 impl StandaloneCluster {
@@ -41,7 +43,7 @@ impl StandaloneCluster {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] naming the option at fault. No request is made.
     pub fn with_options(options: RestOptions) -> Result<Self> {
-        Ok(Self { manager: JobManager::new(RestClient::new(options)?), uploaded: Mutex::default() })
+        Ok(Self { manager: JobManager::new(RestClient::new(options)?), turns: Mutex::default() })
     }
 
     /// The client of Flink's REST interface below.
@@ -49,52 +51,31 @@ impl StandaloneCluster {
         self.manager.rest()
     }
 
-    fn run_of(&self, submission: &Submission) -> RunJar {
-        let launch = &submission.launch;
-        let mut config = submission.config.clone();
-        config.set_default("pipeline.name", &submission.name);
-        let mut run = RunJar::new().args(launch.args.clone()).job_id(submission.run.flink_job);
-        if let Some(class) = &launch.entry_class {
-            run = run.entry_class(class);
-        }
-        if let Some(parallelism) = submission.parallelism {
-            run = run.parallelism(parallelism);
-        }
-        if let Some(point) = &submission.restore {
-            let mode = match submission.claim_mode {
-                ClaimMode::Claim => crate::flink::rest::ClaimMode::Claim,
-                ClaimMode::NoClaim => crate::flink::rest::ClaimMode::NoClaim,
-            };
-            run = run.savepoint_path(&point.path).claim_mode(mode);
-            run = run.allow_non_restored_state(submission.allow_non_restored_state);
-        }
-        run.flink_configuration(config.iter().map(|(key, value)| (key.to_owned(), value.to_owned())))
+    /// Says whether `file:` paths mean the same files here as on Flink's machines (default false): a
+    /// shared mount, or one machine. Then restore points are looked for, and found missing.
+    #[must_use]
+    pub fn sharing_files(mut self, yes: bool) -> Self {
+        self.manager = self.manager.sharing_files(yes);
+        self
     }
 
-    fn jar_of<'a>(&self, submission: &'a Submission) -> Result<&'a Resource> {
-        submission.launch.jar.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unsupported,
-                "a session cluster runs programs that come as a jar, and this one has none",
-            )
-            .with_operation("standalone.submit")
-        })
-    }
-
-    /// Uploads the jar unless this JobManager has it already from an earlier run.
+    /// Takes the jar there, unless this JobManager has it already from an earlier run.
     async fn upload(&self, jar: &Resource) -> Result<String> {
-        let Some(hash) = &jar.sha256 else { return self.send_jar(jar, &jar.name).await };
-        // The hash in the name lets another process, or the next one, find the jar again.
-        let name = format!("{}-{}", hash.get(..16).unwrap_or(hash), jar.name);
-        let mut uploaded = self.uploaded.lock().await;
-        let listed = self.rest().jars().await?;
-        let known = uploaded.get(hash).filter(|id| listed.iter().any(|jar| &jar.id == *id)).cloned();
-        if let Some(id) = known.or_else(|| listed.into_iter().find(|jar| jar.name == name).map(|jar| jar.id)) {
-            return Ok(id);
+        let name = submit::name_there(jar);
+        let Some(hash) = &jar.sha256 else { return self.send_jar(jar, &name).await };
+        // Two runs of one jar send it once; runs of other jars do not wait for it.
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let turn = turns.get(hash).and_then(Weak::upgrade).unwrap_or_default();
+            turns.insert(hash.clone(), Arc::downgrade(&turn));
+            turn
+        };
+        let _mine = turn.lock().await;
+        match self.rest().jars().await?.into_iter().find(|jar| jar.name == name) {
+            Some(jar) => Ok(jar.id),
+            None => self.send_jar(jar, &name).await,
         }
-        let id = self.send_jar(jar, &name).await?;
-        uploaded.insert(hash.clone(), id.clone());
-        Ok(id)
     }
 
     async fn send_jar(&self, jar: &Resource, name: &str) -> Result<String> {
@@ -107,19 +88,30 @@ impl StandaloneCluster {
                 link_or_copy(path.clone(), link.clone()).await?;
                 self.rest().upload_jar(&link, None).await
             }
-            Location::Remote(url) => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("a session cluster takes jars from this machine only, and '{url}' is not on it; download it first"),
-                )
-                .with_operation("standalone.upload"));
-            }
+            Location::Remote(url) => return Err(submit::not_here(url).with_operation("standalone.upload")),
         };
         // An upload that is sent twice only costs space.
         answer.map(|jar| jar.id).map_err(|error| match error.status() {
-            crate::ErrorStatus::Unknown => error.with_status(crate::ErrorStatus::Temporary),
+            ErrorStatus::Unknown => error.with_status(ErrorStatus::Temporary),
             _ => error,
         })
+    }
+
+    async fn run(&self, jar: &Resource, run: &RunJar) -> Result<FlinkJobId> {
+        let id = self.upload(jar).await?;
+        match self.rest().run_jar(&id, run).await {
+            // Another JobManager took the lead meanwhile, or somebody tidied up.
+            Err(error) if error.kind() == ErrorKind::NotFound && !self.has_jar(&id).await => {
+                let id = self.upload(jar).await?;
+                self.rest().run_jar(&id, run).await
+            }
+            other => other,
+        }
+    }
+
+    /// True where that cannot be found out.
+    async fn has_jar(&self, id: &str) -> bool {
+        self.rest().jars().await.map_or(true, |jars| jars.iter().any(|jar| jar.id == id))
     }
 }
 
@@ -140,6 +132,7 @@ impl Cluster for StandaloneCluster {
         info.flink_version = version;
         info.web_url = Some(self.rest().base_url().clone());
         info.orphan_timeout = orphans.unwrap_or(Duration::from_secs(60));
+        info.incarnation = self.manager.incarnation();
         info
     }
 
@@ -152,7 +145,7 @@ impl Cluster for StandaloneCluster {
             stop_with_savepoint: true,
             drain: true,
             restore: true,
-            verify_restore_points: false,
+            verify_restore_points: self.manager.shares_files(),
             logs: true,
             extra_jars: true,
             ..Capability::default()
@@ -168,44 +161,27 @@ impl Cluster for StandaloneCluster {
     }
 
     async fn plan(&self, submission: &Submission) -> Result<Plan> {
-        let jar = self.jar_of(submission)?;
-        let address = self.rest().base_url();
-        let mut plan = Plan::new(format!("standalone {address}"), &submission.name);
-        let size = match &jar.location {
-            Location::Bytes(bytes) => Some(bytes.len() as u64),
-            Location::Path(path) => tokio::fs::metadata(path).await.ok().map(|file| file.len()),
-            Location::Remote(_) => None,
-        };
-        plan.push(
-            PlanStep::new("upload the jar, unless the JobManager has it", "POST", format!("{address}v1/jars/upload"))
-                .with_body(PlanBody::File { name: jar.name.clone(), size, sha256: jar.sha256.clone() }),
-        );
-        let run = self.run_of(submission);
-        let body = serde_json::to_value(run.body(self.manager.known().0.as_ref())).unwrap_or_default();
-        plan.push(
-            PlanStep::new(
-                "run it under the JobID that was written down",
-                "POST",
-                format!("{address}v1/jars/{{jar-id}}/run"),
-            )
-            .with_body(PlanBody::Json(masked(body))),
-        );
-        Ok(plan)
+        submit::check(submission)?;
+        let packed = packaging::with_libraries(&submission.launch).await?;
+        let jar = submit::jar_of(submission, packed.as_ref().map(|packed| &packed.jar))?;
+        submit::plan(self.rest(), submission, jar).await
     }
 
     async fn submit(&self, submission: &Submission) -> Result<Accepted> {
-        let jar = super::packaging::with_libraries(&submission.launch).await?;
-        let jar = match &jar {
-            Some(packed) => packed,
-            None => self.jar_of(submission)?,
-        };
-        let id = self.upload(jar).await?;
-        match self.rest().run_jar(&id, &self.run_of(submission)).await {
+        submit::check(submission)?;
+        let packed = packaging::with_libraries(&submission.launch).await?;
+        let jar = submit::jar_of(submission, packed.as_ref().map(|packed| &packed.jar))?;
+        match self.run(jar, &submit::run_of(submission)).await {
             Ok(job) => Ok(Accepted::new(job)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Ok(Accepted { already_there: true, ..Accepted::new(submission.run.flink_job) })
             }
-            Err(error) => Err(in_user_words(error)),
+            Err(error) => {
+                if error.status() == ErrorStatus::Unknown {
+                    self.manager.lost_answer(submission.run.flink_job);
+                }
+                Err(submit::in_user_words(error))
+            }
         }
     }
 
@@ -226,7 +202,7 @@ impl Cluster for StandaloneCluster {
     }
 
     async fn verify(&self, point: &RestorePoint) -> Result<Verification> {
-        Ok(verify(&point.path))
+        Ok(self.manager.verify(&point.path).await)
     }
 
     async fn failure(&self, run: &RunRef) -> Result<Option<Failure>> {
@@ -240,24 +216,4 @@ impl Cluster for StandaloneCluster {
     async fn release(&self, _run: &RunRef) -> Result<()> {
         Ok(())
     }
-}
-
-/// A statement at fault is told by number, line and text instead of a Java stack.
-fn in_user_words(error: Error) -> Error {
-    let chain = error.chain();
-    match SqlFailure::find(&chain) {
-        Some(failure) => failure.to_error().with_status(error.status()),
-        None => error,
-    }
-}
-
-fn masked(mut body: serde_json::Value) -> serde_json::Value {
-    if let Some(config) = body.get_mut("flinkConfiguration").and_then(serde_json::Value::as_object_mut) {
-        for (key, value) in config.iter_mut() {
-            if crate::is_sensitive_key(key) {
-                *value = crate::REDACTED.into();
-            }
-        }
-    }
-    body
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::flink::FlinkConfig;
+use crate::{REDACTED, is_sensitive_key};
 
 /// Where the bytes of a resource are.
 #[derive(Clone, PartialEq, Eq)]
@@ -101,8 +102,69 @@ impl Launch {
         Self { jar: Some(jar), ..Self::default() }
     }
 
-    /// The arguments as a plan shows them: a SQL script readable, its secrets hidden.
+    /// The arguments as a plan shows them: a SQL script readable, and secrets hidden: in a script the
+    /// values of sensitive options, elsewhere `--password X` and `password=X` for every sensitive name.
     pub fn shown_args(&self) -> Vec<String> {
-        super::sql::shown_args(self)
+        let mut hide_next = false;
+        let show = |arg: &String| {
+            let hidden = std::mem::take(&mut hide_next);
+            if let Some(script) = super::sql::shown_script(self, arg) {
+                return script;
+            }
+            if hidden {
+                return REDACTED.to_owned();
+            }
+            hide_next = arg.starts_with('-') && !arg.contains(['=', ':']) && is_sensitive_key(arg);
+            mask_pairs(arg)
+        };
+        self.args.iter().map(show).collect()
+    }
+}
+
+/// `text` in which the value of every `name=value` and `name: value` with a sensitive name is hidden; a
+/// value ends at white space, a quote, or one of `&;,})]`.
+fn mask_pairs(text: &str) -> String {
+    let in_name = |c: char| c.is_alphanumeric() || "._-".contains(c);
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['=', ':']) {
+        let (before, after) = (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
+        let name = before.trim_end_matches(['"', '\'', ' ']).rsplit(|c| !in_name(c)).next().unwrap_or_default();
+        let value = after.trim_start_matches(['"', '\'', ' ']);
+        let lead = after.len() - value.len();
+        shown.push_str(rest.get(..=at + lead).unwrap_or_default());
+        rest = value;
+        if is_sensitive_key(name) && !value.is_empty() {
+            shown.push_str(REDACTED);
+            let end = value.find(|c: char| c.is_whitespace() || "\"'&;,})]".contains(c)).unwrap_or(value.len());
+            rest = value.get(end..).unwrap_or_default();
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_shown_without_their_secrets() {
+        let shown = |args: &[&str]| {
+            let launch = Launch { args: args.iter().map(|arg| (*arg).to_owned()).collect(), ..Launch::default() };
+            launch.shown_args()
+        };
+        for (args, wanted) in [
+            (vec!["--db.password", "canary", "--rate", "5"], vec!["--db.password", "******", "--rate", "5"]),
+            (vec!["--password=can ary", "x"], vec!["--password=****** ary", "x"]),
+            (vec!["token=canary"], vec!["token=******"]),
+            (vec!["jdbc:mysql://h/d?user=a&password=canary&x=1"], vec!["jdbc:mysql://h/d?user=a&password=******&x=1"]),
+            (vec![r#"{"api-key": "canary", "n": 1}"#], vec![r#"{"api-key": "******", "n": 1}"#]),
+            (vec!["--output", "hdfs://nn:8020/a=b"], vec!["--output", "hdfs://nn:8020/a=b"]),
+            (vec!["--secret"], vec!["--secret"]),
+            (vec!["password="], vec!["password="]),
+        ] {
+            assert_eq!(shown(&args), wanted);
+        }
     }
 }

@@ -79,6 +79,7 @@ const TRANSITIONS: &[(JobState, &[JobState])] = &[
             S::Parked,
             S::Cancelling,
             S::Canceled,
+            S::Suspended,
             S::Finished,
         ],
     ),
@@ -130,6 +131,7 @@ const TRANSITIONS: &[(JobState, &[JobState])] = &[
     (
         S::Stopping,
         &[
+            S::Starting,
             S::Running,
             S::Restarting,
             S::Cancelling,
@@ -142,7 +144,20 @@ const TRANSITIONS: &[(JobState, &[JobState])] = &[
             S::Finished,
         ],
     ),
-    (S::Cancelling, &[S::Canceled, S::Submitting, S::Running, S::Failed, S::Parked, S::Finished, S::Suspended]),
+    (
+        S::Cancelling,
+        &[
+            S::Running,
+            S::Restarting,
+            S::Submitting,
+            S::BackingOff,
+            S::Failed,
+            S::Parked,
+            S::Suspended,
+            S::Canceled,
+            S::Finished,
+        ],
+    ),
     (S::BackingOff, &[S::Submitting, S::Starting, S::Running, S::Parked, S::Failed, S::Canceled, S::Suspended]),
     (S::Failed, &[S::Submitting, S::Starting, S::Running, S::Canceled, S::Suspended, S::Parked]),
     (

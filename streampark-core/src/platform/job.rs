@@ -8,7 +8,7 @@ use crate::cluster::{LogOptions, LogStream, Plan, Submission};
 use crate::job::{
     Desired, Failure, JobId, JobSpec, JobState, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom, prepare,
 };
-use crate::store::{EventFilter, RunRecord, SpecVersion};
+use crate::store::{EventFilter, Operation, RunRecord, SpecVersion};
 use crate::supervisor::{Command, JobView};
 use crate::{Error, ErrorKind, Event, Result};
 
@@ -31,6 +31,16 @@ impl WaitOptions {
     pub fn at_most(timeout: Duration) -> Self {
         Self { timeout }
     }
+}
+
+/// How to stop a job with a savepoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SuspendOptions {
+    /// Lets all data through first (`--drain`); such a savepoint is not for going on later. Default false.
+    pub drain: bool,
+    /// Where the savepoint is written. Default: the cluster's folder.
+    pub directory: Option<String>,
 }
 
 /// A handle to one job; cheap to clone.
@@ -101,7 +111,7 @@ impl Job {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn suspend(&self) -> Result<()> {
-        self.command(Command::Suspend { job: self.id, drain: false, directory: None, actor: self.actor() }).await
+        self.suspend_with(SuspendOptions::default()).await
     }
 
     /// Wants it stopped after all data has gone through (`--drain`); its savepoint is not for going on later.
@@ -109,7 +119,16 @@ impl Job {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn drain(&self) -> Result<()> {
-        self.command(Command::Suspend { job: self.id, drain: true, directory: None, actor: self.actor() }).await
+        self.suspend_with(SuspendOptions { drain: true, ..SuspendOptions::default() }).await
+    }
+
+    /// Wants it stopped with a savepoint, as `options` say.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn suspend_with(&self, options: SuspendOptions) -> Result<()> {
+        let SuspendOptions { drain, directory } = options;
+        self.command(Command::Suspend { job: self.id, drain, directory, actor: self.actor() }).await
     }
 
     /// Wants it stopped, without a savepoint.
@@ -118,6 +137,14 @@ impl Job {
     /// As [`start`](Self::start).
     pub async fn cancel(&self) -> Result<()> {
         self.command(Command::Cancel { job: self.id, kill: false, actor: self.actor() }).await
+    }
+
+    /// Wants it ended by the engine's own means, where each run has a deployment of its own; else cancels it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn kill(&self) -> Result<()> {
+        self.command(Command::Cancel { job: self.id, kill: true, actor: self.actor() }).await
     }
 
     /// Stops it, and starts it again from its newest state.
@@ -143,10 +170,12 @@ impl Job {
             actor: self.actor(),
         });
         let operation = asked.await?.job.operation;
+        let asked_at =
+            |operation: &Option<Operation>| operation.as_ref().map(|operation| (operation.kind, operation.at));
         let waiting = async {
             loop {
                 let view = self.status()?;
-                if view.job.operation != operation {
+                if asked_at(&view.job.operation) != asked_at(&operation) {
                     break;
                 }
                 self.next_change(&mut events).await?;

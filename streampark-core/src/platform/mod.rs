@@ -10,6 +10,6 @@ mod platform;
 pub use builder::StreamParkBuilder;
 pub use clusters::{Channels, Clusters};
 pub use events::EventStream;
-pub use job::{Job, WaitOptions};
+pub use job::{Job, SuspendOptions, WaitOptions};
 pub use jobs::Jobs;
 pub use platform::StreamPark;

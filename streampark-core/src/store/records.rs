@@ -144,6 +144,10 @@ pub struct RunRecord {
     /// Attempts to send this submission.
     #[serde(default)]
     pub attempts: u32,
+    /// The process of the engine that was there when the intent was written
+    /// ([`ClusterInfo::incarnation`](crate::cluster::ClusterInfo::incarnation)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<String>,
     /// Whether what the engine keeps of it was removed after its end.
     #[serde(default)]
     pub released: bool,
@@ -171,6 +175,7 @@ impl RunRecord {
             outcome: None,
             failure: None,
             attempts: 0,
+            incarnation: None,
             released: false,
             checkpointed: false,
             facts: serde_json::Value::Null,

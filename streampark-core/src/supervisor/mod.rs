@@ -3,12 +3,23 @@
 //! [`Supervisor::start`] loads every job, watches every cluster and gives a [`SupervisorHandle`], over
 //! which people and services act. The decisions are pure ([`machine`]); the rest carries them out.
 
+mod act;
+mod command;
+mod keeper;
 pub mod machine;
 mod options;
+mod parts;
+mod shared;
 mod supervisor;
+mod view;
+mod watch;
 
+pub use command::Command;
 pub use machine::Knowledge;
 pub use options::SupervisorOptions;
-pub use supervisor::{
-    ClusterView, Command, JobView, ShutdownReport, Supervisor, SupervisorEvents, SupervisorHandle, SupervisorParts,
-};
+pub use parts::SupervisorParts;
+pub use supervisor::{Supervisor, SupervisorHandle};
+pub use view::{ClusterView, JobView, ShutdownReport, SupervisorEvents};
+
+#[cfg(test)]
+mod tests;

@@ -9,28 +9,53 @@
         orders.start()
         orders.wait_for("RUNNING", timeout=60)
 
-:class:`AsyncStreamPark` has the same methods, awaited.
+:class:`AsyncStreamPark` has the same methods, awaited. :mod:`streampark.flink` speaks with Flink alone.
+What the engine says goes to :mod:`logging`, to loggers below ``streampark``.
 """
 
-from streampark._streampark import (
-    DingTalk,
-    LocalCluster,
-    Log,
-    MemoryCluster,
-    StandaloneCluster,
-    Webhook,
-    __version__,
+from streampark import flink
+from streampark._streampark import __version__
+from streampark.aio import AsyncChannels, AsyncClusters, AsyncEventStream, AsyncJob, AsyncJobs, AsyncStreamPark
+from streampark.channels import Channel, DingTalk, Log, Webhook
+from streampark.clusters import Cluster, Copy, CopyLog, Fault, LocalCluster, MemoryCluster, StandaloneCluster
+from streampark.exceptions import (
+    AlreadyExistsError,
+    AuthenticationError,
+    CancelledError,
+    ConflictError,
+    ExhaustedError,
+    InternalError,
+    InvalidInputError,
+    IoError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProgramError,
+    RemoteError,
+    StorageError,
+    StreamParkError,
+    TimedOutError,
+    UnexpectedResponseError,
+    UnreachableError,
+    UnsupportedError,
 )
-from streampark.aio import AsyncChannels, AsyncClusters, AsyncJob, AsyncJobs, AsyncStreamPark
-from streampark.exceptions import *  # noqa: F403
-from streampark.exceptions import __all__ as _exceptions
-from streampark.platform import Channels, Clusters, Job, Jobs, StreamPark
+from streampark.options import DispatcherOptions, SupervisorOptions
+from streampark.platform import Channels, Clusters, EventStream, Job, Jobs, StreamPark
 from streampark.records import (
+    Alert,
+    Capability,
+    ChannelStatus,
+    ClusterInfo,
+    ClusterList,
+    ClusterView,
+    Delivery,
     Event,
     Failure,
     History,
     JobList,
     JobStatus,
+    Message,
+    Observation,
+    Operation,
     Plan,
     RestorePoint,
     Run,
@@ -49,21 +74,50 @@ from streampark.spec import (
     RestoreOptions,
     SqlProgram,
 )
+from streampark.stores import MemoryStore, SqliteStore
+from streampark.yarn import Check, CollectedDistributions, Diagnosis, Identity, SessionState, YarnCluster
 
 __all__ = [
+    "Alert",
+    "AlreadyExistsError",
     "AsyncChannels",
     "AsyncClusters",
+    "AsyncEventStream",
     "AsyncJob",
     "AsyncJobs",
     "AsyncStreamPark",
+    "AuthenticationError",
+    "CancelledError",
+    "Capability",
+    "Channel",
+    "ChannelStatus",
     "Channels",
+    "Check",
+    "Cluster",
+    "ClusterInfo",
+    "ClusterList",
+    "ClusterView",
     "Clusters",
+    "CollectedDistributions",
+    "ConflictError",
+    "Copy",
+    "CopyLog",
     "CustomProgram",
+    "Delivery",
     "Dependency",
+    "Diagnosis",
     "DingTalk",
+    "DispatcherOptions",
     "Event",
+    "EventStream",
+    "ExhaustedError",
     "Failure",
+    "Fault",
     "History",
+    "Identity",
+    "InternalError",
+    "InvalidInputError",
+    "IoError",
     "JarProgram",
     "Job",
     "JobList",
@@ -74,19 +128,37 @@ __all__ = [
     "Log",
     "MavenRef",
     "MemoryCluster",
+    "MemoryStore",
+    "Message",
     "ModuleRef",
+    "NotFoundError",
+    "Observation",
+    "Operation",
+    "PermissionDeniedError",
     "Plan",
     "Program",
+    "ProgramError",
+    "RemoteError",
     "ResourceRef",
     "RestartPolicy",
     "RestoreOptions",
     "RestorePoint",
     "Run",
+    "SessionState",
     "SpecVersion",
     "SqlProgram",
+    "SqliteStore",
     "StandaloneCluster",
+    "StorageError",
     "StreamPark",
+    "StreamParkError",
+    "SupervisorOptions",
+    "TimedOutError",
+    "UnexpectedResponseError",
+    "UnreachableError",
+    "UnsupportedError",
     "Webhook",
+    "YarnCluster",
     "__version__",
-    *_exceptions,
+    "flink",
 ]

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streampark import _streampark
-from streampark._html import Table, escape, table
-from streampark._shared import Channel, Cluster, StateName, channel_of, seconds, spec_of, store_of
+from streampark._read import Duration, seconds
+from streampark._shared import (
+    ProgramKind,
+    Resolver,
+    StateName,
+    builder_of,
+    cluster_of,
+    events_filter,
+    instant,
+    jobs_filter,
+    spec_of,
+    store_of,
+    timeout_of,
+)
+from streampark.channels import AnyChannel, native_channel
+from streampark.clusters import Cluster, RegisteredCluster
+from streampark.options import DispatcherOptions, SupervisorOptions
 from streampark.records import (
+    ChannelStatus,
+    ClusterList,
+    Delivery,
     Event,
     Failure,
     History,
@@ -22,17 +40,26 @@ from streampark.records import (
     RestorePoint,
     Run,
     SpecVersion,
+    channels_of,
+    clusters_of,
+    delivery_of,
     event_of,
     failure_of,
+    history_of,
+    jobs_of,
     plan_of,
     restore_point_of,
     run_of,
     status_of,
     version_of,
 )
-from streampark.spec import JobSpec, Program
+from streampark.spec import JobSpec, Program, SpecChanges, SpecFields
+from streampark.stores import AnyStore
 
-__all__ = ["AsyncChannels", "AsyncClusters", "AsyncJob", "AsyncJobs", "AsyncStreamPark"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["AsyncChannels", "AsyncClusters", "AsyncEventStream", "AsyncJob", "AsyncJobs", "AsyncStreamPark"]
 
 
 class AsyncStreamPark:
@@ -42,63 +69,111 @@ class AsyncStreamPark:
     go on running on their clusters; the next start takes them up again.
 
     Args:
-        store: The file that keeps jobs and history; None keeps them in memory.
+        store: The file that keeps jobs and history, or a store; None keeps them in memory.
         clusters: Clusters by name.
         channels: Channels by name.
+        programs: Program kinds of your own, by the name that :class:`~streampark.CustomProgram` gives.
+        resolver: Finds artifacts of projects and shared resources that specs name.
         cache: A folder for downloaded and generated files.
         actor: The name under which calls act; history says who.
-        options: Intervals and bounds of supervision, for example ``{"poll_interval": "1 s"}``.
+        supervisor: Intervals, bounds and timeouts of supervision.
+        delivery: Bounds and waits of the delivery of alerts.
     """
+
+    jobs: AsyncJobs
+    clusters: AsyncClusters
+    channels: AsyncChannels
 
     def __init__(
         self,
-        store: str | Path | None = None,
+        store: AnyStore = None,
         *,
         clusters: Mapping[str, Cluster] | None = None,
-        channels: Mapping[str, Channel] | None = None,
+        channels: Mapping[str, AnyChannel] | None = None,
+        programs: Mapping[str, ProgramKind] | None = None,
+        resolver: Resolver | None = None,
         cache: str | Path | None = None,
         actor: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        supervisor: SupervisorOptions | None = None,
+        delivery: DispatcherOptions | None = None,
     ) -> None:
-        self._starting = _streampark.Engine.start(
-            store_of(store),
-            dict(clusters or {}),
-            {name: channel_of(channel) for name, channel in (channels or {}).items()},
-            str(cache) if cache is not None else None,
-            actor,
-            json.dumps(dict(options or {})),
+        self._builder = builder_of(
+            clusters=clusters,
+            channels=channels,
+            programs=programs,
+            resolver=resolver,
+            cache=cache,
+            supervisor=supervisor,
+            delivery=delivery,
         )
+        self._store, self._actor = store_of(store), actor
+        self._engine: _streampark.Engine | None = None
 
     async def _start(self) -> AsyncStreamPark:
-        if not hasattr(self, "_engine"):
-            self._engine = await self._starting
-            self.jobs = AsyncJobs(self._engine)
-            self.clusters = AsyncClusters(self._engine)
-            self.channels = AsyncChannels(self._engine)
+        if self._engine is None:
+            store = self._store
+            self._builder.store(store if isinstance(store, _streampark.Store) else await store)
+            self._take(await self._builder.start(self._actor))
         return self
+
+    def _take(self, engine: _streampark.Engine) -> None:
+        self._engine = engine
+        self.jobs = AsyncJobs(engine)
+        self.clusters = AsyncClusters(engine)
+        self.channels = AsyncChannels(engine)
+
+    def _started(self) -> _streampark.Engine:
+        if self._engine is None:
+            raise TypeError("this engine was not started; await it, or use it in an async with block")
+        return self._engine
 
     def __await__(self) -> Generator[Any, None, AsyncStreamPark]:
         return self._start().__await__()
 
-    async def events(self, timeout: timedelta | float | None = None) -> AsyncIterator[Event]:
+    def acting_as(self, actor: str) -> AsyncStreamPark:
+        """The same engine, whose calls act in the name of ``actor``: events and history say who."""
+        other = AsyncStreamPark.__new__(AsyncStreamPark)
+        other._take(self._started().acting_as(actor))
+        return other
+
+    def events(self, timeout: Duration | None = None) -> AsyncEventStream:
         """Every event from now on, as it is committed; ends with the engine.
 
         Args:
             timeout: Ends the iteration when no event came for so long; None waits for ever.
-
-        Raises:
-            ExhaustedError: This follower was too slow and events were left out; call again to go on.
         """
-        stream = self._engine.events()
-        while True:
-            event = await stream.next(seconds(timeout))
-            if event is None:
-                return
-            yield event_of(json.loads(event))
+        return AsyncEventStream(self._started().events(), timeout)
+
+    async def history(
+        self,
+        *,
+        job: str | None = None,
+        kinds: Sequence[str] = (),
+        after: int | None = None,
+        since: datetime | None = None,
+        newest_first: bool = False,
+        limit: int = 1000,
+    ) -> History:
+        """The history of all jobs, out of the store.
+
+        Args:
+            job: Of the job with this id.
+            kinds: Of these kinds, for example ``"run_failed"``.
+            after: After this sequence number.
+            since: Not before this time.
+            newest_first: Newest first instead of oldest first.
+            limit: At most this many.
+        """
+        wanted = events_filter(job=job, kinds=kinds, after=after, since=since, newest_first=newest_first, limit=limit)
+        return history_of(json.loads(await self._started().history(wanted)))
+
+    async def prune(self, before: datetime, limit: int = 10_000) -> int:
+        """Removes history older than ``before``, at most ``limit`` rows; says how many went."""
+        return await self._started().prune(instant(before), limit)
 
     async def shutdown(self) -> None:
         """Ends supervision; a second call does nothing."""
-        await self._engine.shutdown()
+        await self._started().shutdown()
 
     async def __aenter__(self) -> AsyncStreamPark:
         return await self
@@ -109,7 +184,30 @@ class AsyncStreamPark:
         await self.shutdown()
 
     def __repr__(self) -> str:
-        return f"AsyncStreamPark(clusters={self.clusters.names()})"
+        return "AsyncStreamPark(not started)" if self._engine is None else "AsyncStreamPark()"
+
+
+class AsyncEventStream(AsyncIterator[Event]):
+    """Events as they are committed, from the moment at which this stream was made.
+
+    One follower per stream. One that is too slow gets an :class:`~streampark.ExhaustedError` whose context says how many events it
+    ``missed``; iterating on goes on with the oldest one still kept, and the history has them all.
+    """
+
+    def __init__(self, native: _streampark.Events, timeout: Duration | None) -> None:
+        self._native, self._timeout = native, timeout_of(timeout)
+        self._seen = 0
+
+    def __aiter__(self) -> AsyncEventStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._native.next(self._seen, self._timeout)
+        if event is None:
+            raise StopAsyncIteration
+        told = event_of(json.loads(event))
+        self._seen = told.sequence
+        return told
 
 
 class AsyncJobs:
@@ -118,7 +216,9 @@ class AsyncJobs:
     def __init__(self, engine: _streampark.Engine) -> None:
         self._engine = engine
 
-    async def create(self, spec: JobSpec | str, program: Program | None = None, **fields: Any) -> AsyncJob:  # noqa: ANN401
+    async def create(
+        self, spec: JobSpec | str, program: Program | None = None, **fields: Unpack[SpecFields]
+    ) -> AsyncJob:
         """Creates a job; nothing is sent until it is started.
 
         Args:
@@ -137,6 +237,10 @@ class AsyncJobs:
         """The job named ``name``; raises :class:`~streampark.NotFoundError`."""
         return self._handle(await self._engine.get(name))
 
+    async def by_id(self, id: str) -> AsyncJob:  # noqa: A002
+        """The job with this identity; raises :class:`~streampark.NotFoundError`."""
+        return self._handle(await self._engine.by_id(id))
+
     async def list(
         self,
         *,
@@ -147,15 +251,33 @@ class AsyncJobs:
         after: str | None = None,
         limit: int | None = None,
     ) -> JobList:
-        """Jobs in order of their names: a table in a notebook."""
-        answer = await self._engine.list(list(states), cluster, name_contains, dict(labels or {}), after, limit)
-        return JobList([status_of(row) for row in json.loads(answer)])
+        """Jobs in order of their names: a table in a notebook.
 
-    async def adopt(self, flink_job: str, spec: JobSpec | str, program: Program | None = None, **fields: Any) -> AsyncJob:  # noqa: ANN401
+        Args:
+            states: In one of these states; empty is any.
+            cluster: Whose spec names this cluster.
+            name_contains: Whose name contains this, in any case.
+            labels: With all of these labels.
+            after: After this name, for paging.
+            limit: At most this many.
+        """
+        wanted = jobs_filter(
+            states=states, cluster=cluster, name_contains=name_contains, labels=labels, after=after, limit=limit
+        )
+        return jobs_of(json.loads(await self._engine.list(wanted)))
+
+    async def adopt(
+        self, flink_job: str, spec: JobSpec | str, program: Program | None = None, **fields: Unpack[SpecFields]
+    ) -> AsyncJob:
         """Takes over a job that somebody else started: from now on it is supervised as the spec says."""
         return self._handle(await self._engine.adopt(flink_job, spec_of(spec, program, fields)))
 
-    async def plan(self, spec: JobSpec | str, program: Program | None = None, **fields: Any) -> Plan:  # noqa: ANN401
+    async def plan(
+        self,
+        spec: JobSpec | str,
+        program: Program | None = None,
+        **fields: Unpack[SpecFields],
+    ) -> Plan:
         """What starting a job of this spec would send; nothing is sent or written."""
         return plan_of(json.loads(await self._engine.plan(spec_of(spec, program, fields))))
 
@@ -168,6 +290,10 @@ class AsyncJob:
 
     Calls that change something return when the wish is committed, not when it has come true:
     :meth:`wait_for` waits for that.
+
+    Attributes:
+        id: The job's identity.
+        name: The job's name.
     """
 
     def __init__(self, engine: _streampark.Engine, id: str, name: str) -> None:  # noqa: A002
@@ -187,40 +313,46 @@ class AsyncJob:
         """The spec that the next run uses."""
         return JobSpec.from_json(await self._engine.spec(self.id))
 
-    async def start(self, from_path: str | None = None) -> None:
-        """Wants it running.
+    async def start(self, from_path: str | None = None, *, empty: bool = False) -> None:
+        """Wants it running. A job that runs already stays as it is.
 
         Args:
             from_path: A checkpoint or savepoint to start from; None takes the newest, as the spec says.
+            empty: Starts without state.
         """
-        await self._engine.start_job(self.id, from_path)
+        await self._engine.start_job(self.id, from_path, empty)
 
-    async def suspend(self) -> None:
-        """Wants it stopped with a savepoint, from which the next start goes on."""
-        await self._engine.suspend(self.id)
+    async def suspend(self, *, drain: bool = False, directory: str | None = None) -> None:
+        """Wants it stopped with a savepoint, from which the next start goes on.
 
-    async def cancel(self) -> None:
-        """Wants it stopped, without a savepoint."""
-        await self._engine.cancel(self.id)
+        Args:
+            drain: Lets all data through first; such a savepoint is not for going on later.
+            directory: Where the savepoint is written; None is the cluster's default.
+        """
+        await self._engine.suspend(self.id, drain, directory)
+
+    async def cancel(self, *, kill: bool = False) -> None:
+        """Wants it stopped, without a savepoint.
+
+        Args:
+            kill: Ends the whole deployment by the engine's own means, where it has one.
+        """
+        await self._engine.cancel(self.id, kill)
 
     async def restart(self) -> None:
         """Stops it, and starts it again from its newest state."""
         await self._engine.restart(self.id)
 
-    async def savepoint(
-        self, directory: str | None = None, *, native: bool = False, timeout: timedelta | float = 600
-    ) -> RestorePoint:
-        """Takes a savepoint; the job goes on running.
+    async def savepoint(self, directory: str | None = None, *, timeout: Duration = 600) -> RestorePoint:
+        """Takes a savepoint; the job goes on running. Returns when it is complete.
 
         Args:
             directory: Where; None is the cluster's default.
-            native: Writes the state backend's own format instead of the canonical one.
-            timeout: How long to wait for it, in seconds.
+            timeout: How long to wait for it.
         """
-        answer = await self._engine.savepoint(self.id, directory, native, seconds(timeout) or 0.0)
-        return restore_point_of(json.loads(answer))
+        return restore_point_of(json.loads(await self._engine.savepoint(self.id, directory, seconds(timeout))))
 
-    async def update(self, spec: JobSpec | None = None, **changes: Any) -> None:  # noqa: ANN401
+    async def update(self, spec: JobSpec | None = None, **changes: Unpack[SpecChanges]) -> None:
         """Writes a new version of the spec; a running job takes it over as ``upgrade`` says.
 
         Args:
@@ -230,7 +362,7 @@ class AsyncJob:
         spec = (spec or await self.spec()).replace(**changes)
         await self._engine.update(self.id, json.dumps(spec.to_dict()))
 
-    async def copy(self, name: str, **changes: Any) -> AsyncJob:  # noqa: ANN401
+    async def copy(self, name: str, **changes: Unpack[SpecFields]) -> AsyncJob:
         """Creates another job like this one, with another name and these fields changed."""
         spec = (await self.spec()).replace(name=name, **changes)
         return AsyncJob(self._engine, *await self._engine.create(json.dumps(spec.to_dict())))
@@ -239,18 +371,18 @@ class AsyncJob:
         """Deletes it; its history stays. A job whose run may be alive is refused: cancel it first."""
         await self._engine.delete(self.id)
 
-    async def wait_for(self, state: StateName, timeout: timedelta | float = 300) -> JobStatus:
+    async def wait_for(self, state: StateName, timeout: Duration = 300) -> JobStatus:
         """Waits until the job is in ``state``.
 
         Raises:
-            TimedOutError: It took longer than ``timeout`` seconds.
+            TimedOutError: It took longer than ``timeout``.
             ConflictError: It settled in another state, with the reason.
         """
-        return status_of(json.loads(await self._engine.wait_for(self.id, state, seconds(timeout) or 0.0)))
+        return status_of(json.loads(await self._engine.wait_for(self.id, state, seconds(timeout))))
 
     async def history(self, limit: int = 100) -> History:
         """What happened to the job, newest first: a table in a notebook."""
-        return History([event_of(event) for event in json.loads(await self._engine.history(self.id, limit))])
+        return history_of(json.loads(await self._engine.job_history(self.id, limit)))
 
     async def runs(self, limit: int = 100) -> list[Run]:
         """Its runs, newest first."""
@@ -265,15 +397,21 @@ class AsyncJob:
         return [restore_point_of(point) for point in json.loads(await self._engine.restore_points(self.id, limit))]
 
     async def failure(self) -> Failure | None:
-        """Why its newest failed run failed."""
-        return failure_of(json.loads(await self._engine.failure(self.id)))
+        """Why its newest failed run failed; None where none failed."""
+        failure = json.loads(await self._engine.failure(self.id))
+        return None if failure is None else failure_of(failure)
 
     async def plan(self) -> Plan:
         """What starting it now would send; nothing is sent or written."""
         return plan_of(json.loads(await self._engine.plan_job(self.id)))
 
     async def logs(self, *, task_manager: bool = False, tail_bytes: int | None = 65536) -> str:
-        """The engine's logs around its newest run."""
+        """The engine's logs around its newest run.
+
+        Args:
+            task_manager: Those of the TaskManagers instead of the JobManager's.
+            tail_bytes: At most this many bytes from the end; None gives all.
+        """
         return await self._engine.logs(self.id, task_manager, tail_bytes)
 
     def __repr__(self) -> str:
@@ -287,19 +425,27 @@ class AsyncClusters:
         self._engine = engine
 
     async def add(self, name: str, cluster: Cluster) -> None:
-        """Adds a cluster and starts to watch it."""
-        await self._engine.add_cluster(name, cluster)
+        """Watches ``cluster`` under ``name`` from now on; a cluster of that name is replaced."""
+        await self._engine.add_cluster(name, cluster_of(cluster))
 
     async def remove(self, name: str) -> None:
-        """Stops watching a cluster; its jobs are taken up when it is added again."""
+        """Stops watching a cluster; refused where jobs have live runs there."""
         await self._engine.remove_cluster(name)
+
+    def get(self, name: str) -> Cluster:
+        """The cluster named ``name``; raises :class:`~streampark.NotFoundError`."""
+        return RegisteredCluster(self._engine.cluster(name))
 
     def names(self) -> list[str]:
         """The names, in order."""
-        return self._engine.cluster_names()
+        return [view.name for view in self.views()]
+
+    def views(self) -> ClusterList:
+        """The clusters and how they answer, in order of their names: a table in a notebook."""
+        return clusters_of(json.loads(self._engine.cluster_views()))
 
     def _repr_html_(self) -> str:
-        return table(Table(("cluster",), [(escape(name),) for name in self.names()]))
+        return self.views()._repr_html_()  # pyright: ignore[reportPrivateUsage]
 
 
 class AsyncChannels:
@@ -308,23 +454,26 @@ class AsyncChannels:
     def __init__(self, engine: _streampark.Engine) -> None:
         self._engine = engine
 
-    def add(self, name: str, channel: Channel | Callable[[dict[str, Any]], None]) -> None:
-        """Adds a channel; what is pending for its name is delivered."""
-        self._engine.add_channel(name, channel_of(channel))
+    async def add(self, name: str, channel: AnyChannel) -> None:
+        """Adds a channel, or a function that says one message; what is pending for its name is delivered."""
+        await self._engine.add_channel(name, native_channel(channel))
 
-    def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         """Takes a channel out; what is pending waits until it is added again."""
-        self._engine.remove_channel(name)
+        await self._engine.remove_channel(name)
 
     def names(self) -> list[str]:
         """The names, in order."""
-        return self._engine.channel_names()
+        return [channel.name for channel in self.status()]
 
-    async def test(self, name: str) -> None:
-        """Sends a test message now, past the queue."""
-        await self._engine.test_channel(name)
+    def status(self) -> list[ChannelStatus]:
+        """How every channel is doing, in order of names."""
+        return channels_of(json.loads(self._engine.channel_status()))
 
-    async def dead_letters(self, limit: int = 100) -> list[dict[str, Any]]:
+    async def test(self, name: str) -> str | None:
+        """Sends a test message now, past the queue; gives the other side's reference, where there is one."""
+        return await self._engine.test_channel(name)
+
+    async def dead_letters(self, limit: int = 100) -> list[Delivery]:
         """Messages that were given up, newest first."""
-        letters: list[dict[str, Any]] = json.loads(await self._engine.dead_letters(limit))
-        return letters
+        return [delivery_of(letter) for letter in json.loads(await self._engine.dead_letters(limit))]

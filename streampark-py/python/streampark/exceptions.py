@@ -6,6 +6,7 @@ too, so that ``except TimeoutError`` or ``except LookupError`` works as expected
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
@@ -33,6 +34,12 @@ __all__ = [
 class StreamParkError(Exception):
     """Why a call failed.
 
+    Args:
+        message: What went wrong, in one line.
+        status: May it have happened, may it work later? None is the usual one of the class.
+        operation: The operation that failed.
+        context: The facts around the failure.
+
     Attributes:
         kind: What went wrong, for programs: ``"not_found"``, ``"timeout"``, …
         status: ``"permanent"``, ``"temporary"``, or ``"unknown"`` where it may have happened.
@@ -40,22 +47,19 @@ class StreamParkError(Exception):
         context: The facts around the failure.
     """
 
-    kind: str
-    status: str
-    operation: str | None
-    context: dict[str, str]
+    kind: str = "internal"
+    status: str = "permanent"
 
     def __init__(
         self,
         message: str,
-        kind: str = "internal",
-        status: str = "permanent",
+        status: str | None = None,
         operation: str | None = None,
-        context: dict[str, str] | None = None,
+        context: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.kind = kind
-        self.status = status
+        if status is not None:
+            self.status = status
         self.operation = operation
         self.context = dict(context or {})
 
@@ -69,111 +73,150 @@ class StreamParkError(Exception):
         """Whether nothing happened and the same call may work later."""
         return self.status == "temporary"
 
+    def __str__(self) -> str:
+        return self.message
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.message, self.kind, self.status, self.operation, self.context))
+        return (type(self), (self.message, self.status, self.operation, self.context))
 
 
 class InvalidInputError(StreamParkError, ValueError):
-    """The caller gave something that can never work."""
+    """The caller gave something that can never work; the message names the rule and the remedy."""
+
+    kind = "invalid_input"
 
 
 class NotFoundError(StreamParkError, LookupError):
     """The thing named does not exist."""
 
+    kind = "not_found"
+
 
 class AlreadyExistsError(StreamParkError):
     """A thing of that name or identity exists already."""
 
+    kind = "already_exists"
+
 
 class ConflictError(StreamParkError):
-    """The thing is in a state in which the call is refused."""
+    """The thing is in a state in which the call is refused, or somebody else changed it first."""
+
+    kind = "conflict"
 
 
 class UnsupportedError(StreamParkError, NotImplementedError):
     """The engine, store or cluster cannot do this at all."""
 
+    kind = "unsupported"
+
 
 class AuthenticationError(StreamParkError, PermissionError):
     """The other side does not know who we are."""
+
+    kind = "unauthenticated"
 
 
 class PermissionDeniedError(StreamParkError, PermissionError):
     """The other side knows us and refuses."""
 
+    kind = "permission_denied"
+
 
 class UnreachableError(StreamParkError, ConnectionError):
     """Nobody answered."""
+
+    kind = "unreachable"
+    status = "temporary"
 
 
 class TimedOutError(StreamParkError, TimeoutError):
     """An answer, or a state that was waited for, did not come in time."""
 
+    kind = "timeout"
+    status = "temporary"
+
 
 class UnexpectedResponseError(StreamParkError):
     """The other side answered with something that is not its protocol."""
+
+    kind = "unexpected_response"
+    status = "temporary"
 
 
 class RemoteError(StreamParkError):
     """The other side answered that it failed."""
 
+    kind = "remote"
+    status = "temporary"
+
 
 class ExhaustedError(StreamParkError):
     """A bound was reached: a queue is full, a limit is used up."""
 
+    kind = "exhausted"
+    status = "temporary"
+
 
 class CancelledError(StreamParkError):
-    """A shutdown ended the call before it was done."""
+    """The caller or a shutdown ended the call before it was done."""
+
+    kind = "cancelled"
 
 
 class StorageError(StreamParkError, OSError):
-    """The store could not read or write."""
+    """The store could not read or write: disk full, read-only, damaged."""
 
-    def __str__(self) -> str:
-        return self.message
+    kind = "storage"
 
 
 class IoError(StreamParkError, OSError):
     """A local file or process operation failed."""
 
-    def __str__(self) -> str:
-        return self.message
+    kind = "io"
 
 
 class ProgramError(StreamParkError):
-    """The user's own program is at fault."""
+    """The user's own program is at fault: its ``main`` threw, its SQL does not parse."""
+
+    kind = "program"
 
 
 class InternalError(StreamParkError, RuntimeError):
     """A defect of StreamPark itself."""
 
+    kind = "internal"
 
-_BY_KIND: dict[str, type[StreamParkError]] = {
-    "invalid_input": InvalidInputError,
-    "not_found": NotFoundError,
-    "already_exists": AlreadyExistsError,
-    "conflict": ConflictError,
-    "unsupported": UnsupportedError,
-    "unauthenticated": AuthenticationError,
-    "permission_denied": PermissionDeniedError,
-    "unreachable": UnreachableError,
-    "timeout": TimedOutError,
-    "unexpected_response": UnexpectedResponseError,
-    "remote": RemoteError,
-    "exhausted": ExhaustedError,
-    "cancelled": CancelledError,
-    "storage": StorageError,
-    "io": IoError,
-    "program": ProgramError,
-    "internal": InternalError,
+
+_BY_KIND = {
+    error.kind: error
+    for error in (
+        InvalidInputError,
+        NotFoundError,
+        AlreadyExistsError,
+        ConflictError,
+        UnsupportedError,
+        AuthenticationError,
+        PermissionDeniedError,
+        UnreachableError,
+        TimedOutError,
+        UnexpectedResponseError,
+        RemoteError,
+        ExhaustedError,
+        CancelledError,
+        StorageError,
+        IoError,
+        ProgramError,
+        InternalError,
+    )
 }
 
 
-def _from_native(
+def from_native(  # noqa: PLR0917
     kind: str, status: str, operation: str | None, message: str, context: dict[str, str], causes: list[str]
 ) -> StreamParkError:
     """The exception for an error of the native half, with its causes chained."""
-    error = _BY_KIND.get(kind, StreamParkError)(message, kind, status, operation, context)
-    inner: BaseException | None = None
+    error = _BY_KIND.get(kind, InternalError)(message, status, operation, context)
+    inner: RuntimeError | None = None
     for cause in reversed(causes):
         outer = RuntimeError(cause)
         outer.__cause__ = inner

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, TypeVar, overload
 
-from streampark._html import Table, escape, table
+from streampark._html import pre, table
+from streampark._read import each, or_none, record, time_of, time_or_none
 from streampark.spec import JobSpec
 
-__all__ = ["Event", "Failure", "History", "JobList", "JobStatus", "Plan", "RestorePoint", "Run", "SpecVersion"]
+__all__ = [
+    "Alert",
+    "Capability",
+    "ChannelStatus",
+    "ClusterInfo",
+    "ClusterList",
+    "ClusterView",
+    "Delivery",
+    "Event",
+    "Failure",
+    "History",
+    "JobList",
+    "JobStatus",
+    "Message",
+    "Observation",
+    "Operation",
+    "Plan",
+    "RestorePoint",
+    "Run",
+    "SpecVersion",
+]
 
 T = TypeVar("T")
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    head, _, rest = text.removesuffix("Z").partition(".") if hasattr(text, "removesuffix") else (text[:-1], "", "")
-    micros = int((rest + "000000")[:6]) if rest else 0
-    return datetime.strptime(head, "%Y-%m-%dT%H:%M:%S").replace(microsecond=micros, tzinfo=timezone.utc)
-
-
-def _at(text: str) -> datetime:
-    time = _time(text)
-    return time if time is not None else datetime.fromtimestamp(0, timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Failure:
         task: The task that threw.
         at: When it happened.
         labels: Labels of Flink's failure enrichers.
-        fatal: Whether the same submission would fail again.
+        class_of: ``"fatal"`` where the same submission would fail again, ``"environment"`` or ``"unknown"``.
     """
 
     message: str
@@ -49,8 +56,8 @@ class Failure:
     detail: str | None = None
     task: str | None = None
     at: datetime | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    fatal: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    class_of: str = "unknown"
 
     def __str__(self) -> str:
         return f"{self.class_name}: {self.message}" if self.class_name else self.message
@@ -63,10 +70,11 @@ class RestorePoint:
     Attributes:
         kind: ``"checkpoint"`` or ``"savepoint"``.
         path: The folder that holds ``_metadata``.
-        checkpoint_id: Flink's checkpoint id.
         completed_at: When Flink completed it.
+        checkpoint_id: Flink's checkpoint id.
         size_bytes: Bytes of state, where Flink says.
         run: The run that wrote it.
+        flink_job: The JobID that wrote it.
         verification: ``"present"``, ``"missing"`` or ``"unchecked"``.
     """
 
@@ -76,7 +84,11 @@ class RestorePoint:
     checkpoint_id: int | None = None
     size_bytes: int | None = None
     run: str | None = None
+    flink_job: str | None = None
     verification: str = "unchecked"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path if self.checkpoint_id is None else self.checkpoint_id}"
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,7 @@ class Run:
         ended_at: When its end was recorded.
         outcome: The state in which it ended.
         failure: Why it failed.
+        attempts: Attempts to send the submission.
     """
 
     key: str
@@ -109,11 +122,12 @@ class Run:
     phase: str
     restored_from: RestorePoint | None
     intended_at: datetime
-    accepted_at: datetime | None
-    running_at: datetime | None
-    ended_at: datetime | None
-    outcome: str | None
-    failure: Failure | None
+    accepted_at: datetime | None = None
+    running_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    failure: Failure | None = None
+    attempts: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,22 +183,47 @@ class SpecVersion:
 
 
 @dataclass(frozen=True)
+class Operation:
+    """What is being done to a run on somebody's request.
+
+    Attributes:
+        kind: ``"savepoint"``, ``"stop: savepoint"``, ``"stop: cancel"``, ``"replace: savepoint"``, …
+        run: The run's key.
+        actor: Who asked.
+        at: When.
+        attempts: Attempts to send it.
+    """
+
+    kind: str
+    run: str
+    actor: str
+    at: datetime
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
 class JobStatus:
     """Where a job stands.
 
     Attributes:
         id: The job's identity.
         name: The job's name.
-        state: For example ``"RUNNING"``; see ``docs/architecture.md`` for all states.
-        desired: ``"RUNNING"``, ``"SUSPENDED"`` or ``"CANCELLED"``.
-        knowledge: ``"observed"``, ``"unreachable"``, ``"absent"`` or ``"unknown"``.
+        state: For example ``"RUNNING"``.
+        desired: What its owner wants: ``"RUNNING"``, ``"SUSPENDED"`` or ``"CANCELLED"``.
+        knowledge: What is known of its newest run: ``"observed"``, ``"unreachable"``, ``"absent"`` or ``"unknown"``.
         knowledge_since: Since when that is known.
-        generation: The newest run; 0 before the first.
+        generation: Counts its submissions; 0 before the first.
         spec_version: The version of the spec that the next run uses.
-        reason: Why it stands where it stands.
+        created_at: When it was created.
         changed_at: When the state last changed.
         cluster: The cluster of its spec.
         owner: Who answers for it.
+        reason: Why it stands where it stands.
+        incident: What people have been told of and is not over.
+        operation: What is being done to it.
+        restarts: Restarts since the count last started anew.
+        next_at: When the next run is submitted, while it backs off.
+        run: Its newest run.
     """
 
     id: str
@@ -195,17 +234,228 @@ class JobStatus:
     knowledge_since: datetime | None
     generation: int
     spec_version: int
-    reason: str | None
+    created_at: datetime
     changed_at: datetime
     cluster: str = ""
     owner: str | None = None
+    reason: str | None = None
+    incident: str | None = None
+    operation: Operation | None = None
+    restarts: int = 0
+    next_at: datetime | None = None
+    run: Run | None = None
 
     def _repr_html_(self) -> str:
-        rows = [(name, getattr(self, name)) for name in ("state", "desired", "cluster", "owner", "generation", "reason")]
-        return table(Table(("", escape(self.name)), rows))
+        names = ("state", "desired", "knowledge", "cluster", "owner", "generation", "changed_at", "reason")
+        return table(("", self.name), [(name, getattr(self, name)) for name in names])
 
 
-class _Rows(Sequence[T]):
+@dataclass(frozen=True)
+class ClusterView:
+    """How a cluster answers.
+
+    Attributes:
+        name: Its name here.
+        answered_at: When it last answered.
+        unreachable_since: Since when it counts as unreachable; None where it answers.
+        last_error: Why the last question failed.
+        watched: Live runs of ours that are watched there.
+        late_ticks: Questions that began late.
+    """
+
+    name: str
+    answered_at: datetime | None = None
+    unreachable_since: datetime | None = None
+    last_error: str | None = None
+    watched: int = 0
+    late_ticks: int = 0
+
+
+@dataclass(frozen=True)
+class ClusterInfo:
+    """What a cluster is; what is not known before the first contact is None until then.
+
+    Attributes:
+        kind: ``"standalone"``, ``"local"``, ``"memory"``, …
+        location: Where it is: an address, a queue, a namespace.
+        flink_version: The Flink that runs there.
+        web_url: Where people look.
+        orphan_timeout: How long tasks may outlive their JobManager, in seconds.
+    """
+
+    kind: str
+    location: str
+    flink_version: str | None = None
+    web_url: str | None = None
+    orphan_timeout: float = 60.0
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What a cluster can do.
+
+    Attributes:
+        session: Several runs share one JobManager.
+        application: Each run has a JobManager of its own.
+        fenced_submit: Refuses a second submission with a JobID that it knows.
+        reserve: Gives out a deployment before anything is sent.
+        job_config: Takes Flink configuration with each submission.
+        savepoint: Takes savepoints while the job runs.
+        stop_with_savepoint: Stops with a savepoint.
+        drain: Stops with ``--drain``.
+        restore: Starts from a restore point.
+        verify_restore_points: Sees whether a restore point's files exist.
+        logs: Gives the engine's logs.
+        python: Starts PyFlink programs.
+        extra_jars: Takes jars beside the main one.
+    """
+
+    session: bool = False
+    application: bool = False
+    fenced_submit: bool = False
+    reserve: bool = False
+    job_config: bool = False
+    savepoint: bool = False
+    stop_with_savepoint: bool = False
+    drain: bool = False
+    restore: bool = False
+    verify_restore_points: bool = False
+    logs: bool = False
+    python: bool = False
+    extra_jars: bool = False
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One run as a cluster sees it, whoever started it.
+
+    Attributes:
+        name: The name that the engine shows.
+        status: ``"Starting"``, ``"Running"``, ``"Restarting"``, ``"Cancelling"``, ``"Failed"``, ``"Canceled"``,
+            ``"Finished"``, or the word of a newer engine.
+        engine_status: The status in the engine's words.
+        at: When this was learnt.
+        flink_job: Flink's JobID.
+        deployment: The engine's place of the run.
+        key: Our run, where the engine carries our tag.
+        started_at: When it started, by the engine's clock.
+        ended_at: When it ended, by the engine's clock.
+        tasks: Tasks running, and tasks in all.
+        note: A word from the engine worth showing.
+    """
+
+    name: str
+    status: str
+    engine_status: str
+    at: datetime
+    flink_job: str | None = None
+    deployment: str | None = None
+    key: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    tasks: tuple[int, int] | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What people are told.
+
+    Attributes:
+        id: Identity, the same on every attempt to deliver it.
+        incident: What belongs together: a failure and the news that it is over carry the same text.
+        kind: ``"job_failed"``, ``"job_recovered"``, ``"crash_loop"``, ``"cluster_unreachable"``, …
+        severity: ``"info"``, ``"warning"``, ``"error"`` or ``"critical"``.
+        title: One line for people.
+        at: When it happened.
+        job: The job's id.
+        job_name: The job's name.
+        run: The run's key.
+        cluster: The cluster's name.
+        owner: Who answers for the job.
+        cause: The root cause.
+        action: What was done about it, or what a person has to do.
+        links: Named links.
+    """
+
+    id: str
+    incident: str
+    kind: str
+    severity: str
+    title: str
+    at: datetime
+    job: str | None = None
+    job_name: str | None = None
+    run: str | None = None
+    cluster: str | None = None
+    owner: str | None = None
+    cause: Failure | None = None
+    action: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a channel is asked to say: one alert, or several together where there are too many.
+
+    Attributes:
+        id: The same on every attempt, for receivers that tell repeats apart.
+        alerts: The alerts, oldest first; never empty.
+        attempt: Which attempt this is, from 1.
+    """
+
+    id: str
+    alerts: tuple[Alert, ...]
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One alert on its way to one channel.
+
+    Attributes:
+        id: Identity, the same on every attempt.
+        channel: The channel's name.
+        alert: What is to be said.
+        state: ``"pending"``, ``"delivered"`` or ``"dead"``.
+        attempts: Attempts made.
+        next_at: Not before this time.
+        last_error: Why the last attempt failed.
+        delivered_at: When the other side accepted it.
+    """
+
+    id: str
+    channel: str
+    alert: Alert
+    state: str
+    attempts: int
+    next_at: datetime
+    last_error: str | None = None
+    delivered_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ChannelStatus:
+    """How a channel is doing.
+
+    Attributes:
+        name: Its name here.
+        kind: ``"webhook"``, ``"dingtalk"``, ``"log"``, or that of a channel of your own.
+        failing: Whether its last attempt failed.
+        delivered: Messages accepted by the other side since it was added.
+        dead: Messages given up since it was added.
+        last_error: Why the last failed attempt failed.
+    """
+
+    name: str
+    kind: str
+    failing: bool = False
+    delivered: int = 0
+    dead: int = 0
+    last_error: str | None = None
+
+
+class Rows(Sequence[T]):
     """An immutable sequence that prints as a table in a notebook."""
 
     _columns: tuple[str, ...] = ()
@@ -227,7 +477,7 @@ class _Rows(Sequence[T]):
         return iter(self._rows)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Rows) and self._rows == other._rows  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        return isinstance(other, type(self)) and self._rows == other._rows
 
     def __hash__(self) -> int:
         return hash(self._rows)
@@ -236,23 +486,28 @@ class _Rows(Sequence[T]):
         return f"{type(self).__name__}({list(self._rows)!r})"
 
     def _repr_html_(self) -> str:
-        rows = [[getattr(row, column) for column in self._columns] for row in self._rows]
-        return table(Table(self._columns, rows))
+        return table(self._columns, [[getattr(row, column) for column in self._columns] for row in self._rows])
 
 
-class History(_Rows[Event]):
-    """Events, newest first: a table in a notebook."""
+class History(Rows[Event]):
+    """Events: a table in a notebook, one line each when printed."""
 
-    _columns = ("at", "kind", "from_state", "to_state", "actor", "message", "error")
+    _columns = ("at", "kind", "job_name", "from_state", "to_state", "actor", "message", "error")
 
     def __str__(self) -> str:
         return "\n".join(f"{event.at:%Y-%m-%d %H:%M:%S} {event.actor:<12} {event.message}" for event in self)
 
 
-class JobList(_Rows[JobStatus]):
+class JobList(Rows[JobStatus]):
     """Jobs in order of their names: a table in a notebook."""
 
-    _columns = ("name", "state", "desired", "cluster", "owner", "generation", "changed_at", "reason")
+    _columns = ("name", "state", "desired", "knowledge", "cluster", "owner", "generation", "changed_at", "reason")
+
+
+class ClusterList(Rows[ClusterView]):
+    """Clusters in order of their names: a table in a notebook."""
+
+    _columns = ("name", "answered_at", "unreachable_since", "last_error", "watched", "late_ticks")
 
 
 @dataclass(frozen=True)
@@ -262,23 +517,24 @@ class Plan:
     Attributes:
         cluster: The cluster's kind and place.
         job: The job's name.
-        steps: The requests, in order.
+        steps: The requests, in order: ``purpose``, ``method``, ``target`` and ``body``.
         notes: What the reader should know.
     """
 
     cluster: str
     job: str
     steps: Sequence[Mapping[str, Any]]
-    notes: Sequence[str]
-    text: str = field(repr=False, compare=False)
-    yaml: str = field(repr=False, compare=False)
+    notes: Sequence[str] = ()
+    text: str = field(default="", repr=False, compare=False)
+    yaml: str = field(default="", repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.text
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data."""
-        return {"cluster": self.cluster, "job": self.job, "steps": list(self.steps), "notes": list(self.notes)}
+        plain = {"cluster": self.cluster, "job": self.job, "steps": list(self.steps)}
+        return {**plain, "notes": list(self.notes)} if self.notes else plain
 
     def to_json(self) -> str:
         """The plan as JSON."""
@@ -289,96 +545,121 @@ class Plan:
         return self.yaml
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(self.text)}</pre>"
+        return pre(self.text)
 
 
-def failure_of(value: Mapping[str, Any] | None) -> Failure | None:
+def failure_of(value: Mapping[str, Any]) -> Failure:
     """The failure in a native answer."""
-    if value is None:
-        return None
-    return Failure(
-        message=value["message"],
-        class_name=value.get("class", ""),
-        detail=value.get("detail"),
-        task=value.get("task"),
-        at=_time(value.get("at")),
-        labels=value.get("labels", {}),
-        fatal=value.get("class_of") == "fatal",
-    )
+    return record(Failure, {**value, "class_name": value.get("class", "")}, at=time_or_none)
 
 
 def restore_point_of(value: Mapping[str, Any]) -> RestorePoint:
     """The restore point in a native answer."""
-    names = {f.name for f in dataclasses.fields(RestorePoint)}
-    known = {name: item for name, item in value.items() if name in names}
-    return RestorePoint(**{**known, "completed_at": _at(value["completed_at"])})
+    return record(RestorePoint, value, completed_at=time_of)
 
 
 def run_of(value: Mapping[str, Any]) -> Run:
     """The run in a native answer."""
-    restored = value.get("restored_from")
-    key = value["run"]["key"]
-    return Run(
-        key=key,
-        generation=int(key.rpartition("/")[2]),
-        flink_job=value["run"]["flink_job"],
-        deployment=value["run"].get("deployment"),
-        cluster=value["cluster"],
-        spec_version=value["spec_version"],
-        phase=value["phase"],
-        restored_from=restore_point_of(restored) if restored else None,
-        intended_at=_at(value["intended_at"]),
-        accepted_at=_time(value.get("accepted_at")),
-        running_at=_time(value.get("running_at")),
-        ended_at=_time(value.get("ended_at")),
-        outcome=value.get("outcome"),
-        failure=failure_of(value.get("failure")),
+    who = value["run"]
+    plain = {
+        **value,
+        "key": who["key"],
+        "generation": int(who["key"].rpartition("/")[2]),
+        "flink_job": who["flink_job"],
+        "deployment": who.get("deployment"),
+    }
+    times = dict.fromkeys(("accepted_at", "running_at", "ended_at"), time_or_none)
+    return record(
+        Run, plain, restored_from=or_none(restore_point_of), failure=or_none(failure_of), intended_at=time_of, **times
     )
 
 
 def event_of(value: Mapping[str, Any]) -> Event:
     """The event in a native answer."""
-    return Event(
-        sequence=value["sequence"],
-        at=_at(value["at"]),
-        kind=value["kind"],
-        actor=value["actor"],
-        message=value["message"],
-        job=value.get("job"),
-        job_name=value.get("job_name"),
-        run=value.get("run"),
-        cluster=value.get("cluster"),
-        from_state=value.get("from"),
-        to_state=value.get("to"),
-        error=value.get("error"),
-        data=value.get("data"),
-    )
+    return record(Event, {**value, "from_state": value.get("from"), "to_state": value.get("to")}, at=time_of)
+
+
+def history_of(values: Sequence[Mapping[str, Any]]) -> History:
+    """The events in a native answer."""
+    return History([event_of(value) for value in values])
 
 
 def version_of(value: Mapping[str, Any]) -> SpecVersion:
     """The spec version in a native answer."""
-    return SpecVersion(value["version"], JobSpec.from_dict(value["spec"]), value["actor"], _at(value["at"]))
+    return record(SpecVersion, value, spec=JobSpec.from_dict, at=time_of)
+
+
+def _operation_of(value: Mapping[str, Any]) -> Operation:
+    kind = value["kind"]
+    word = kind if isinstance(kind, str) else ", ".join(f"{what}: {how}" for what, how in kind.items())
+    return record(Operation, {**value, "kind": word}, at=time_of)
 
 
 def status_of(value: Mapping[str, Any]) -> JobStatus:
     """The job status in a native answer."""
-    return JobStatus(
-        id=value["id"],
-        name=value["name"],
-        state=value["state"],
-        desired=value["desired"],
-        knowledge=value["knowledge"],
-        knowledge_since=_time(value.get("knowledge_since")),
-        generation=value["generation"],
-        spec_version=value["spec_version"],
-        reason=value.get("reason"),
-        changed_at=_at(value["changed_at"]),
-        cluster=value.get("cluster", ""),
-        owner=value.get("owner"),
+    job, spec, knowledge = value["job"], value["spec"], value["knowledge"]
+    word, since = (knowledge, None) if isinstance(knowledge, str) else next(iter(knowledge.items()))
+    plain = {
+        **job,
+        "knowledge": word,
+        "knowledge_since": since,
+        "cluster": spec["cluster"],
+        "owner": spec.get("owner"),
+        "restarts": job["restarts"]["consecutive"],
+        "next_at": job["restarts"]["next_at"],
+        "run": value.get("run"),
+    }
+    times = dict.fromkeys(("knowledge_since", "next_at"), time_or_none)
+    return record(
+        JobStatus,
+        plain,
+        operation=or_none(_operation_of),
+        run=or_none(run_of),
+        created_at=time_of,
+        changed_at=time_of,
+        **times,
     )
+
+
+def jobs_of(values: Sequence[Mapping[str, Any]]) -> JobList:
+    """The jobs in a native answer."""
+    return JobList([status_of(value) for value in values])
+
+
+def clusters_of(values: Sequence[Mapping[str, Any]]) -> ClusterList:
+    """The clusters in a native answer."""
+    times = dict.fromkeys(("answered_at", "unreachable_since"), time_or_none)
+    return ClusterList([record(ClusterView, value, **times) for value in values])
+
+
+def observation_of(value: Mapping[str, Any]) -> Observation:
+    """The observation in a native answer."""
+    status = value["status"]
+    word = status if isinstance(status, str) else next(iter(status.values()))
+    times = dict.fromkeys(("started_at", "ended_at"), time_or_none)
+    return record(Observation, {**value, "status": word}, at=time_of, tasks=or_none(tuple), **times)
+
+
+def alert_of(value: Mapping[str, Any]) -> Alert:
+    """The alert in a native answer."""
+    return record(Alert, value, cause=or_none(failure_of), at=time_of)
+
+
+def message_of(value: Mapping[str, Any]) -> Message:
+    """The message in a native answer."""
+    return record(Message, value, alerts=each(alert_of))
+
+
+def delivery_of(value: Mapping[str, Any]) -> Delivery:
+    """The delivery in a native answer."""
+    return record(Delivery, value, alert=alert_of, next_at=time_of, delivered_at=time_or_none)
 
 
 def plan_of(value: Mapping[str, Any]) -> Plan:
     """The plan in a native answer."""
-    plan = value["plan"]
-    return Plan(plan["cluster"], plan["job"], plan["steps"], plan.get("notes", []), value["text"], value["yaml"])
+    return record(Plan, {**value["plan"], "text": value["text"], "yaml": value["yaml"]}, notes=tuple)
+
+
+def channels_of(values: Sequence[Mapping[str, Any]]) -> list[ChannelStatus]:
+    """The channels in a native answer."""
+    return [record(ChannelStatus, value) for value in values]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypedDict, Union
 
 from streampark import _streampark
 
@@ -26,6 +26,7 @@ __all__ = [
     "SqlProgram",
 ]
 
+Option = Union[str, int, float, bool]
 UpgradeMode = Literal["savepoint", "last-state", "stateless"]
 RestartMode = Literal["on-failure", "always", "never"]
 StateNeed = Literal["auto", "required", "none"]
@@ -72,8 +73,12 @@ class MavenRef:
     maven: str
     exclude: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "exclude", tuple(self.exclude))
+
 
 Dependency = Union[str, Path, ModuleRef, ResourceRef, MavenRef]
+"""A jar by path or URL, by project and module, by name in the resource centre, or by Maven coordinates."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,9 @@ class JarProgram:
     jar: Dependency
     entry_class: str | None = None
     args: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "args", tuple(self.args))
 
 
 @dataclass(frozen=True)
@@ -114,10 +122,11 @@ class CustomProgram:
     """
 
     custom: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 Program = Union[JarProgram, SqlProgram, CustomProgram]
+"""What a job runs."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +178,29 @@ class RestoreOptions:
     initial: str | None = None
 
 
+class SpecFields(TypedDict, total=False):
+    """The fields of :class:`JobSpec` beside name and program, as keyword arguments."""
+
+    cluster: str
+    parallelism: int | None
+    flink: Mapping[str, Option]
+    dependencies: Sequence[Dependency]
+    alerts: Sequence[str]
+    restart: RestartPolicy | None
+    restore: RestoreOptions | None
+    upgrade: UpgradeMode | None
+    owner: str | None
+    description: str | None
+    labels: Mapping[str, str]
+    links: Mapping[str, str]
+
+
+class SpecChanges(SpecFields, total=False):
+    """The fields that an update may change, as keyword arguments."""
+
+    program: Program
+
+
 @dataclass(frozen=True)
 class JobSpec:
     """A job as its owner describes it.
@@ -194,7 +226,7 @@ class JobSpec:
     program: Program
     cluster: str = ""
     parallelism: int | None = None
-    flink: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    flink: Mapping[str, Option] = field(default_factory=dict[str, Option])
     dependencies: Sequence[Dependency] = ()
     alerts: Sequence[str] = ()
     restart: RestartPolicy | None = None
@@ -202,8 +234,13 @@ class JobSpec:
     upgrade: UpgradeMode | None = None
     owner: str | None = None
     description: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    links: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        for name in ("dependencies", "alerts"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "flink", {key: _option(value) for key, value in self.flink.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as plain data, as JSON has it; what is default is left out."""
@@ -222,7 +259,7 @@ class JobSpec:
         """Checks every rule of a spec; raises :class:`~streampark.InvalidInputError`."""
         _streampark.spec_to_json(json.dumps(self.to_dict()))
 
-    def replace(self, **changes: Any) -> JobSpec:  # noqa: ANN401
+    def replace(self, **changes: Any) -> JobSpec:
         """A copy with other values."""
         return dataclasses.replace(self, **changes)
 
@@ -242,29 +279,36 @@ class JobSpec:
         return _spec(json.loads(_streampark.spec_from_yaml(text)))
 
 
+def _option(value: object) -> str:
+    """A Flink option as text: booleans in Flink's spelling."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _duration(value: timedelta) -> str:
     micros = value // timedelta(microseconds=1)
     return f"{micros // 1000} ms" if micros % 1000 == 0 else f"{micros} us"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:
+    """Plain data, as JSON has it."""
+    plain = value
     if isinstance(value, CustomProgram):
-        return {"custom": value.custom, **_plain(value.options)}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        plain = {"custom": value.custom, **_plain(value.options)}
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         items = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {name: _plain(item) for name, item in items if item is not None and item not in ((), [], {})}
-    if isinstance(value, timedelta):
-        return _duration(value)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    return value
+        plain = {name: _plain(item) for name, item in items if item is not None and item not in ((), [], {})}
+    elif isinstance(value, timedelta):
+        plain = _duration(value)
+    elif isinstance(value, Path):
+        plain = str(value)
+    elif isinstance(value, Mapping):
+        plain = {str(key): _plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+    elif isinstance(value, (list, tuple)):
+        plain = [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return plain
 
 
-def _dependency(value: Any) -> Dependency:  # noqa: ANN401
+def _dependency(value: Any) -> Dependency:
     if isinstance(value, str):
         return value
     if "project" in value:
@@ -276,10 +320,20 @@ def _dependency(value: Any) -> Dependency:  # noqa: ANN401
 
 def _program(value: dict[str, Any]) -> Program:
     if "jar" in value:
-        return JarProgram(**{**value, "jar": _dependency(value["jar"])})
+        return JarProgram(_dependency(value["jar"]), value.get("entry_class"), value.get("args", ()))
     if "custom" in value:
         return CustomProgram(value["custom"], {k: v for k, v in value.items() if k != "custom"})
     return SqlProgram(**value)
+
+
+def program_to_json(program: Program) -> str:
+    """A program as JSON, for the native half."""
+    return json.dumps(_plain(program))
+
+
+def dependency_of(text: str) -> Dependency:
+    """The dependency in JSON of the native half."""
+    return _dependency(json.loads(text))
 
 
 def _spec(value: dict[str, Any]) -> JobSpec:

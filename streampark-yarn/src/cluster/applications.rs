@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use streampark_core::cluster::{JobManager, Lookup, Observation, RunStatus};
+use streampark_core::flink::rest::Checkpoints;
 use streampark_core::job::{Failure, RestoreKind, RestorePoint, RunRef, Verification};
 use streampark_core::{Error, ErrorKind, Result};
 
@@ -129,7 +130,7 @@ impl YarnCluster {
 
     /// Why a run failed: its JobManager, its archive, YARN and its log are asked, in this order.
     pub(super) async fn reason(&self, run: &RunRef) -> Result<Option<Failure>> {
-        let Some(app) = self.find(run).await? else {
+        let Some(mut app) = self.find(run).await? else {
             let archive = self.archive_of(run).await?;
             return Ok(archive.and_then(|archive| archive.root_cause(&run.flink_job)).map(|cause| of_cause(&cause)));
         };
@@ -142,7 +143,11 @@ impl YarnCluster {
             match answer {
                 Ok(Some(failure)) => return Ok(Some(failure)),
                 Ok(None) => return Ok(None),
-                Err(error) => tracing::debug!(application = app.id, error = %error.chain(), "no reason by REST"),
+                // Perhaps it ends just now.
+                Err(error) => match self.find(run).await? {
+                    Some(now) if now.state.is_over() => app = now,
+                    _ => return Err(error),
+                },
             }
         }
         if !app.state.is_over() {
@@ -188,9 +193,9 @@ impl YarnCluster {
         };
         let mut points = match by_rest {
             Some(Ok(points)) => points,
-            Some(Err(error)) if app.as_ref().is_some_and(|app| !app.state.is_over()) => return Err(error),
+            Some(Err(error)) if self.find(run).await?.is_some_and(|now| !now.state.is_over()) => return Err(error),
             _ => match self.archive_of(run).await?.and_then(|archive| archive.checkpoints(&run.flink_job)) {
-                Some(statistics) => JobManager::points_of(run, statistics),
+                Some(statistics) => archived(run, statistics),
                 None => Vec::new(),
             },
         };
@@ -252,6 +257,15 @@ impl YarnCluster {
         }
         Ok((!text.is_empty()).then_some(text))
     }
+}
+
+fn archived(run: &RunRef, statistics: Checkpoints) -> Vec<RestorePoint> {
+    let mut points = JobManager::listed_points(statistics);
+    for point in &mut points {
+        point.run = Some(run.key);
+        point.flink_job = Some(run.flink_job);
+    }
+    points
 }
 
 /// Whether the `_metadata` of a restore point is on the cluster's file system.

@@ -85,6 +85,8 @@ async fn create(platform: &StreamPark, count: usize, tell: bool) -> Result<Value
         let mut spec = JobSpec::new(format!("j{index}"), program).cluster(format!("c{index}"));
         let mut policy = RestartPolicy::default();
         policy.max_restarts = 1_000;
+        policy.initial_backoff = std::time::Duration::from_millis(100);
+        policy.max_backoff = std::time::Duration::from_millis(500);
         spec = spec.restart(policy);
         if tell {
             spec = spec.alert("people");

@@ -4,12 +4,13 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::LocalCluster;
+use super::cluster::{LocalCluster, Started};
 use super::home::{FlinkHome, java};
-use super::process::{Java, Roster};
+use super::process::{Java, Roster, claim};
 use crate::flink::{FlinkConfig, JAVA_17_OPTIONS, JobManagerMemory, RestClient, TaskManagerMemory};
 use crate::{Error, ErrorKind, Result};
 
@@ -94,7 +95,8 @@ impl LocalClusterBuilder {
     }
 
     /// What is done with a Flink that an earlier process left behind in the same `work_dir`: it is
-    /// used again where it answers (true, the default), or ended first.
+    /// used again where it answers and was started with the same settings (true, the default), or
+    /// ended first.
     pub fn adopt(mut self, adopt: bool) -> Self {
         self.adopt = adopt;
         self
@@ -104,7 +106,7 @@ impl LocalClusterBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no Flink or no Java; [`ErrorKind::Conflict`] where a
-    /// living process uses the same `work_dir`; [`ErrorKind::Io`] with Flink's own reason where it
+    /// living process uses the same `work_dir`, also this one; [`ErrorKind::Io`] with Flink's own reason where it
     /// ends while it is starting; [`ErrorKind::Timeout`]. What was started is ended then.
     pub async fn start(self) -> Result<LocalCluster> {
         let home = match &self.flink_home {
@@ -127,50 +129,48 @@ impl LocalClusterBuilder {
             std::fs::create_dir_all(work.join(folder))?;
         }
         let work = std::fs::canonicalize(work)?;
-        if let Some(adopted) = self.left_behind(&home, &work).await? {
-            return Ok(adopted);
-        }
-        // A port that was free a moment ago may be taken: then all is tried again with others.
-        let mut attempts = 3;
-        loop {
-            attempts -= 1;
-            match self.launch(&home, &work).await {
-                Err(error) if attempts > 0 && error.message().contains("BindException") => {}
-                other => return other,
-            }
-        }
+        let claim = claim(&work)?;
+        let started = match self.left_behind(&home, &work).await? {
+            Some(roster) => Started { roster, job_manager: None, task_managers: Vec::new() },
+            None => self.launch_with_retries(&home, &work).await?,
+        };
+        LocalCluster::new(home.version, work, claim, started)
     }
 
-    async fn left_behind(&self, home: &FlinkHome, work: &Path) -> Result<Option<LocalCluster>> {
+    /// A Flink that an earlier process left in `work` and that is as wanted; any other one is ended.
+    async fn left_behind(&self, home: &FlinkHome, work: &Path) -> Result<Option<Roster>> {
         let Some(roster) = Roster::read(work) else { return Ok(None) };
-        let owner = roster.owner.clone().filter(|owner| Some(owner) != Roster::own().as_ref());
-        if owner.is_some_and(|owner| owner.is_alive()) && roster.all().any(|process| process.is_alive()) {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "another living process runs a Flink in this folder; stop it or choose another work_dir",
-            )
-            .with_operation("local.start")
-            .with_context("work_dir", work.display()));
-        }
-        if self.adopt
-            && !roster.address.is_empty()
-            && roster.all().count() > 0
-            && roster.all().all(|process| process.is_alive())
-        {
-            let rest = RestClient::connect_to(&roster.address)?;
-            let whole =
-                rest.overview().await.is_ok_and(|overview| overview.taskmanagers as usize >= self.task_managers);
-            if whole {
-                let roster = Roster { owner: Roster::own(), ..roster };
-                roster.write(work)?;
-                return LocalCluster::new(home.version.clone(), work, roster, None, Vec::new()).map(Some);
+        let alike = self.adopt && roster.settings == self.settings(home);
+        if alike && roster.all().count() > self.task_managers && roster.all().all(|process| process.is_alive()) {
+            let overview = RestClient::connect_to(&roster.address)?.overview().await;
+            if overview.is_ok_and(|overview| overview.taskmanagers as usize >= self.task_managers) {
+                return Ok(Some(roster));
             }
         }
         roster.end().await;
         Ok(None)
     }
 
-    async fn launch(&self, home: &FlinkHome, work: &Path) -> Result<LocalCluster> {
+    fn settings(&self, home: &FlinkHome) -> String {
+        let options: Vec<_> = self.config.iter().collect();
+        // Options may hold secrets: only their digest is written down.
+        let text = format!("{} {} {} {options:?}", home.version, self.task_managers, self.slots);
+        hex::encode(Sha256::digest(text))
+    }
+
+    async fn launch_with_retries(&self, home: &FlinkHome, work: &Path) -> Result<Started> {
+        // A port that was free a moment ago may be taken: then all is tried again with others.
+        let mut attempts = 3;
+        loop {
+            attempts -= 1;
+            match self.launch(home, work).await {
+                Err(error) if attempts > 0 && error.message().contains("BindException") => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn launch(&self, home: &FlinkHome, work: &Path) -> Result<Started> {
         let (rpc, port) = free_ports()?;
         let config = self.configuration(home, work, rpc, port);
         let (name, text) = config.to_file(&home.version)?;
@@ -183,11 +183,12 @@ impl LocalClusterBuilder {
         let memory = JobManagerMemory::from_config(&config, &home.version)?;
         let properties = memory.dynamic_properties();
         let properties = properties.iter().map(|(key, value)| (key.to_string(), value.clone()));
-        let command = java_command(&java, home, work, "jobmanager", &memory.jvm_args(), JOB_MANAGER, properties);
+        let options = jvm_options(&config, home, &memory.jvm_args(), "env.java.opts.jobmanager");
+        let command = java_command(&java, home, work, "jobmanager", &options, JOB_MANAGER, properties);
         let mut job_manager = Java::start(command, &work.join("log").join("jobmanager.log"))?;
         let mut roster = Roster {
-            owner: Roster::own(),
             address: address.clone(),
+            settings: self.settings(home),
             job_manager: job_manager.identity.clone(),
             task_managers: Vec::new(),
         };
@@ -199,14 +200,15 @@ impl LocalClusterBuilder {
             let name = format!("taskmanager-{index}");
             let properties = memory.dynamic_properties();
             let properties = properties.iter().map(|(key, value)| (key.to_string(), value.clone()));
-            let command = java_command(&java, home, work, &name, &memory.jvm_args(), TASK_MANAGER, properties);
+            let options = jvm_options(&config, home, &memory.jvm_args(), "env.java.opts.taskmanager");
+            let command = java_command(&java, home, work, &name, &options, TASK_MANAGER, properties);
             let process = Java::start(command, &work.join("log").join(format!("{name}.log")))?;
             roster.task_managers.extend(process.identity.clone());
             task_managers.push(process);
             roster.write(work)?;
         }
         self.await_answer(&address, &mut job_manager, &mut task_managers).await?;
-        LocalCluster::new(home.version.clone(), work, roster, Some(job_manager), task_managers)
+        Ok(Started { roster, job_manager: Some(job_manager), task_managers })
     }
 
     async fn await_answer(&self, address: &str, job_manager: &mut Java, task_managers: &mut [Java]) -> Result<()> {
@@ -270,21 +272,28 @@ impl LocalClusterBuilder {
 const JOB_MANAGER: &str = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint";
 const TASK_MANAGER: &str = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner";
 
+/// The memory settings, then what the configuration says, as Flink's own scripts have it.
+fn jvm_options(config: &FlinkConfig, home: &FlinkHome, memory: &[String], key: &str) -> Vec<String> {
+    let configured = [home.version.jvm_options_key(), key].into_iter().filter_map(|key| config.get(key));
+    let configured = configured.flat_map(str::split_whitespace).map(str::to_owned);
+    memory.iter().cloned().chain(configured).collect()
+}
+
 fn java_command(
     java: &Path,
     home: &FlinkHome,
     work: &Path,
     name: &str,
-    memory: &[String],
+    options: &[String],
     class: &str,
     properties: impl Iterator<Item = (String, String)>,
 ) -> Command {
     let conf = work.join("conf");
     let mut command = Command::new(java);
     command
-        .args(memory)
         .arg("-XX:+IgnoreUnrecognizedVMOptions")
         .args(JAVA_17_OPTIONS.split_whitespace())
+        .args(options)
         .arg(format!("-Djava.io.tmpdir={}", work.join("tmp").display()))
         .arg(format!("-Dlog.file={}", work.join("log").join(format!("{name}.log")).display()))
         .arg(format!("-Dlog4j.configurationFile=file:{}", conf.join("log4j.properties").display()))

@@ -1,20 +1,22 @@
 //! A running local Flink.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use nix::sys::signal::Signal;
 use tokio::sync::Mutex;
 
 use super::builder::LocalClusterBuilder;
 use super::process::{Java, Roster};
-use crate::Result;
 use crate::cluster::{
     Accepted, Capability, Cluster, ClusterInfo, LogOptions, LogStream, Lookup, Observation, Plan, SavepointOptions,
     StandaloneCluster, Stop, Stopped, Submission,
 };
 use crate::flink::{FlinkVersion, RestClient};
 use crate::job::{DeploymentId, Failure, RestorePoint, RunKey, RunRef, Verification};
+use crate::{Error, ErrorKind, Result};
 
 #[derive(Debug)]
 struct Shared {
@@ -26,16 +28,35 @@ struct Shared {
     processes: Mutex<Option<Processes>>,
 }
 
+/// The children, none where Flink was adopted, and the claim on the folder.
 #[derive(Debug)]
 struct Processes {
     job_manager: Option<Java>,
     task_managers: Vec<Java>,
+    _claim: File,
+}
+
+/// What was started, or found.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) roster: Roster,
+    pub(super) job_manager: Option<Java>,
+    pub(super) task_managers: Vec<Java>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Children end with their handles; what was adopted has none.
+        if self.processes.get_mut().is_some() {
+            self.roster.all().for_each(|process| process.signal(Signal::SIGKILL));
+        }
+    }
 }
 
 /// A real Flink session on this machine, without Flink's shell scripts.
 ///
 /// Clones share it. It ends with [`stop`](Self::stop), or when the last clone is dropped. Where this
-/// process is killed, Flink lives on: the next [`start`](LocalClusterBuilder::start) in the same
+/// process is killed, or exits without dropping it, Flink lives on: the next [`start`](LocalClusterBuilder::start) in the same
 /// `work_dir` finds it by process id and start time, and uses it again or ends it.
 ///
 /// ```no_run
@@ -56,17 +77,12 @@ impl LocalCluster {
         LocalClusterBuilder::new()
     }
 
-    pub(super) fn new(
-        version: FlinkVersion,
-        work: &Path,
-        roster: Roster,
-        job_manager: Option<Java>,
-        task_managers: Vec<Java>,
-    ) -> Result<Self> {
-        let session = StandaloneCluster::new(roster.address.clone())?;
+    pub(super) fn new(version: FlinkVersion, work: PathBuf, claim: File, started: Started) -> Result<Self> {
+        let Started { roster, job_manager, task_managers } = started;
+        let session = StandaloneCluster::new(roster.address.clone())?.sharing_files(true);
         let address = roster.address.clone();
-        let processes = Mutex::new(Some(Processes { job_manager, task_managers }));
-        Ok(Self(Arc::new(Shared { session, version, address, work: work.to_owned(), roster, processes })))
+        let processes = Mutex::new(Some(Processes { job_manager, task_managers, _claim: claim }));
+        Ok(Self(Arc::new(Shared { session, version, address, work, roster, processes })))
     }
 
     /// The address of the JobManager's REST interface and web UI.
@@ -108,11 +124,26 @@ impl LocalCluster {
             Some(job_manager) => job_manager.kill().await,
             None => {
                 if let Some(process) = &self.0.roster.job_manager {
-                    process.end().await;
+                    process.signal(Signal::SIGKILL);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Says it where a call found nobody because the JobManager's process has ended.
+    fn told<T>(&self, answer: Result<T>) -> Result<T> {
+        let ended = self.0.roster.job_manager.as_ref().is_some_and(|process| !process.is_alive());
+        answer.map_err(|error| match error.kind() {
+            ErrorKind::Unreachable | ErrorKind::Timeout if ended => Error::new(
+                ErrorKind::Unreachable,
+                "the JobManager of the local Flink has ended; read its log, and start it again in the same work_dir",
+            )
+            .with_status(error.status())
+            .with_context("log", self.0.work.join("log").join("jobmanager.log").display())
+            .with_source(error),
+            _ => error,
+        })
     }
 
     /// Ends Flink: TaskManagers first, asked to at first, made to after 5 s. A second call does nothing.
@@ -121,7 +152,8 @@ impl LocalCluster {
     /// None today.
     pub async fn stop(&self) -> Result<()> {
         let Some(processes) = self.0.processes.lock().await.take() else { return Ok(()) };
-        for mut process in processes.task_managers.into_iter().chain(processes.job_manager) {
+        let Processes { job_manager, task_managers, _claim } = processes;
+        for mut process in task_managers.into_iter().chain(job_manager) {
             process.end().await;
         }
         self.0.roster.end().await;
@@ -140,56 +172,54 @@ impl Cluster for LocalCluster {
     }
 
     fn capability(&self) -> Capability {
-        let mut capability = self.0.session.capability();
-        capability.verify_restore_points = true;
-        capability
+        self.0.session.capability()
     }
 
     async fn observe(&self) -> Result<Vec<Observation>> {
-        self.0.session.observe().await
+        self.told(self.0.session.observe().await)
     }
 
     async fn reserve(&self, run: &RunKey) -> Result<Option<DeploymentId>> {
-        self.0.session.reserve(run).await
+        self.told(self.0.session.reserve(run).await)
     }
 
     async fn plan(&self, submission: &Submission) -> Result<Plan> {
-        self.0.session.plan(submission).await
+        self.told(self.0.session.plan(submission).await)
     }
 
     async fn submit(&self, submission: &Submission) -> Result<Accepted> {
-        self.0.session.submit(submission).await
+        self.told(self.0.session.submit(submission).await)
     }
 
     async fn lookup(&self, run: &RunRef) -> Result<Lookup> {
-        self.0.session.lookup(run).await
+        self.told(self.0.session.lookup(run).await)
     }
 
     async fn stop(&self, run: &RunRef, how: Stop, savepoint: &SavepointOptions) -> Result<Stopped> {
-        self.0.session.stop(run, how, savepoint).await
+        self.told(self.0.session.stop(run, how, savepoint).await)
     }
 
     async fn savepoint(&self, run: &RunRef, options: &SavepointOptions) -> Result<RestorePoint> {
-        self.0.session.savepoint(run, options).await
+        self.told(self.0.session.savepoint(run, options).await)
     }
 
     async fn restore_points(&self, run: &RunRef) -> Result<Vec<RestorePoint>> {
-        self.0.session.restore_points(run).await
+        self.told(self.0.session.restore_points(run).await)
     }
 
     async fn verify(&self, point: &RestorePoint) -> Result<Verification> {
-        self.0.session.verify(point).await
+        self.told(self.0.session.verify(point).await)
     }
 
     async fn failure(&self, run: &RunRef) -> Result<Option<Failure>> {
-        self.0.session.failure(run).await
+        self.told(self.0.session.failure(run).await)
     }
 
     async fn logs(&self, run: &RunRef, options: &LogOptions) -> Result<LogStream> {
-        self.0.session.logs(run, options).await
+        self.told(self.0.session.logs(run, options).await)
     }
 
     async fn release(&self, run: &RunRef) -> Result<()> {
-        self.0.session.release(run).await
+        self.told(self.0.session.release(run).await)
     }
 }

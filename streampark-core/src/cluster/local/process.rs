@@ -1,5 +1,6 @@
 //! The child processes: started, remembered in a file, and ended, also by the next process.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -32,7 +33,7 @@ impl Identity {
         start_time(self.pid) == Some(self.started)
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         if self.is_alive() {
             // It may have ended just now.
             let _ended = kill(Pid::from_raw(self.pid), signal);
@@ -65,8 +66,10 @@ fn start_time(pid: i32) -> Option<u64> {
 /// What is written down so that a later process finds what this one started.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Roster {
-    pub(super) owner: Option<Identity>,
     pub(super) address: String,
+    /// What was asked of it: a Flink that was started differently is not used again.
+    #[serde(default)]
+    pub(super) settings: String,
     pub(super) job_manager: Option<Identity>,
     pub(super) task_managers: Vec<Identity>,
 }
@@ -90,10 +93,6 @@ impl Roster {
         Ok(())
     }
 
-    pub(super) fn own() -> Option<Identity> {
-        Identity::of(std::process::id())
-    }
-
     pub(super) fn all(&self) -> impl Iterator<Item = &Identity> {
         self.task_managers.iter().chain(&self.job_manager)
     }
@@ -103,6 +102,21 @@ impl Roster {
         for process in self.all() {
             process.end().await;
         }
+    }
+}
+
+/// Takes `work` for this process alone; the kernel lets go of it when the process ends, however it does.
+pub(super) fn claim(work: &Path) -> Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(work.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Conflict,
+            "a living process runs a Flink in this folder; stop it or choose another work_dir",
+        )
+        .with_operation("local.start")
+        .with_context("work_dir", work.display())),
+        Err(TryLockError::Error(source)) => Err(source.into()),
     }
 }
 
@@ -117,7 +131,7 @@ pub(super) struct Java {
 impl Java {
     /// Starts `command`; what it prints goes to `log` with the ending `.out`.
     pub(super) fn start(mut command: Command, log: &Path) -> Result<Self> {
-        let out = std::fs::File::create(log.with_extension("out"))?;
+        let out = File::create(log.with_extension("out"))?;
         let err = out.try_clone()?;
         command.stdin(Stdio::null()).stdout(out).stderr(err).kill_on_drop(true);
         let child = command.spawn().map_err(|source| {

@@ -1,5 +1,6 @@
 //! The simulated engine as a cluster.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::cluster::{
     RunStatus, SavepointOptions, Stop, Stopped, Submission,
 };
 use crate::flink::FlinkJobId;
-use crate::job::{DeploymentId, Failure, JobId, RestorePoint, RunKey, RunRef, Verification};
-use crate::{Error, ErrorKind, Result, SharedClock, SystemClock};
+use crate::job::{DeploymentId, Failure, JobId, RestorePoint, RunKey, RunRef, Runtime, Verification};
+use crate::{Error, ErrorKind, REDACTED, Result, SharedClock, SystemClock, is_sensitive_key};
 
 /// How a simulated engine behaves when nothing goes wrong.
 #[derive(Debug, Clone)]
@@ -239,6 +240,19 @@ impl MemoryCluster {
         }
     }
 
+    fn check(&self, submission: &Submission) -> Result<()> {
+        let capability = self.0.options.capability;
+        self.require(submission.restore.is_none() || capability.restore, "restore state")?;
+        self.require(submission.launch.runtime == Runtime::Java || capability.python, "run Python programs")?;
+        self.require(submission.launch.jars.is_empty() || capability.extra_jars, "take jars beside the main one")?;
+        if submission.parallelism == Some(0) {
+            return Err(Error::invalid(
+                "parallelism 0 runs nothing; give 1 or more, or none for the cluster's default",
+            ));
+        }
+        Ok(())
+    }
+
     fn require(&self, able: bool, what: &str) -> Result<()> {
         if able {
             return Ok(());
@@ -252,6 +266,7 @@ impl Cluster for MemoryCluster {
     fn info(&self) -> ClusterInfo {
         let mut info = ClusterInfo::new("memory", "memory");
         info.orphan_timeout = self.0.options.orphan_timeout;
+        info.incarnation = Some(guard(&self.0.engine).incarnation.to_string());
         info
     }
 
@@ -270,13 +285,17 @@ impl Cluster for MemoryCluster {
     }
 
     async fn plan(&self, submission: &Submission) -> Result<Plan> {
+        self.check(submission)?;
         let mut plan = Plan::new("memory", &submission.name);
+        let shown = |key: &str, value: &str| if is_sensitive_key(key) { REDACTED.to_owned() } else { value.to_owned() };
+        let config = submission.config.iter().map(|(key, value)| (key.to_owned(), shown(key, value)));
         let content = serde_json::json!({
             "jobId": submission.run.flink_job,
             "entryClass": submission.launch.entry_class,
             "programArgsList": submission.launch.shown_args(),
             "parallelism": submission.parallelism,
             "savepointPath": submission.restore.as_ref().map(|point| &point.path),
+            "flinkConfiguration": config.collect::<BTreeMap<_, _>>(),
         });
         plan.push(PlanStep::new("simulate the run", "SUBMIT", "memory").with_body(PlanBody::Json(content)));
         plan.notes.extend_from_slice(&submission.launch.notes);
@@ -284,7 +303,7 @@ impl Cluster for MemoryCluster {
     }
 
     async fn submit(&self, submission: &Submission) -> Result<Accepted> {
-        self.require(submission.restore.is_none() || self.0.options.capability.restore, "restore state")?;
+        self.check(submission)?;
         let submission = submission.clone();
         self.change(Call::Submit, move |engine, now| engine.submit(&submission, now)).await
     }
@@ -306,6 +325,9 @@ impl Cluster for MemoryCluster {
             if !with_savepoint {
                 engine.end(job, RunStatus::Canceled, now)?;
                 return Ok(Stopped { savepoint: None, complete: true });
+            }
+            if engine.is_over(job)? {
+                return Ok(Stopped { savepoint: engine.triggered(job, savepoint.trigger_id), complete: true });
             }
             let point = engine.savepoint(job, savepoint.directory.as_deref(), savepoint.trigger_id, now)?;
             engine.end(job, RunStatus::Finished, now)?;
@@ -330,6 +352,9 @@ impl Cluster for MemoryCluster {
 
     async fn verify(&self, point: &RestorePoint) -> Result<Verification> {
         self.meet_read(Call::RestorePoints).await?;
+        if !self.0.options.capability.verify_restore_points {
+            return Ok(Verification::Unchecked);
+        }
         let exists = guard(&self.0.engine).exists(&point.path);
         Ok(if exists { Verification::Present } else { Verification::Missing })
     }

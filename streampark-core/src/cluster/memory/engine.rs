@@ -82,6 +82,8 @@ pub(super) struct Engine {
     pub(super) orphan_timeout: Duration,
     jobs: HashMap<FlinkJobId, Simulated>,
     forgotten: BTreeSet<FlinkJobId>,
+    /// Counts the JobManagers, each of which forgets what the one before knew.
+    pub(super) incarnation: u64,
     storage: BTreeMap<String, RestorePoint>,
     pub(super) log: CopyLog,
 }
@@ -98,6 +100,7 @@ impl Engine {
             orphan_timeout,
             jobs: HashMap::new(),
             forgotten: BTreeSet::new(),
+            incarnation: 1,
             storage: BTreeMap::new(),
             log: CopyLog::default(),
         }
@@ -258,6 +261,15 @@ impl Engine {
         Ok(point)
     }
 
+    pub(super) fn is_over(&mut self, flink_job: FlinkJobId) -> Result<bool> {
+        Ok(self.job(flink_job)?.over.is_some())
+    }
+
+    /// The savepoint that an earlier call named.
+    pub(super) fn triggered(&self, flink_job: FlinkJobId, trigger: Option<FlinkJobId>) -> Option<RestorePoint> {
+        self.jobs.get(&flink_job)?.triggers.get(&trigger?).cloned()
+    }
+
     pub(super) fn savepoint(
         &mut self,
         flink_job: FlinkJobId,
@@ -265,8 +277,7 @@ impl Engine {
         trigger: Option<FlinkJobId>,
         now: Timestamp,
     ) -> Result<RestorePoint> {
-        let known = trigger.and_then(|trigger| self.job(flink_job).ok()?.triggers.get(&trigger).cloned());
-        if let Some(point) = known {
+        if let Some(point) = self.triggered(flink_job, trigger) {
             return Ok(point);
         }
         let number = self.storage.len();
@@ -285,9 +296,8 @@ impl Engine {
     }
 
     pub(super) fn restore_points(&mut self, flink_job: FlinkJobId, now: Timestamp) -> Vec<RestorePoint> {
-        if self.advance(flink_job, now).is_err() {
-            return Vec::new();
-        }
+        // Storage outlives the JobManager that knew the job.
+        drop(self.advance(flink_job, now));
         let mut points: Vec<_> =
             self.storage.values().filter(|point| point.flink_job == Some(flink_job)).cloned().collect();
         points.sort_by_key(|point| std::cmp::Reverse(point.completed_at));
@@ -311,6 +321,7 @@ impl Engine {
 
     /// The JobManager dies and comes back empty: nothing is listed, tasks live on for a while.
     pub(super) fn crash(&mut self, now: Timestamp) {
+        self.incarnation += 1;
         let ids: Vec<_> = self.jobs.keys().copied().collect();
         for id in ids {
             drop(self.advance(id, now));

@@ -4,7 +4,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::cluster::{Cluster, Lookup, RunStatus, SavepointOptions, Stop, Submission};
+use crate::cluster::suite::{self, MemoryStage};
+use crate::cluster::{Capability, Cluster, Lookup, RunStatus, SavepointOptions, Stop, Submission};
 use crate::job::{Failure, JobId, Launch, RunKey, RunRef};
 use crate::{ErrorKind, ErrorStatus, TokioClock};
 
@@ -97,4 +98,15 @@ async fn a_missing_restore_point_is_refused() {
     ));
     assert_eq!(cluster.submit(&submission).await.unwrap_err().kind(), ErrorKind::Program);
     assert!(cluster.log().0.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_the_contract_of_clusters() {
+    suite::run_all(&MemoryStage::new()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_refuses_what_it_is_said_to_lack() {
+    let capability = Capability { session: true, fenced_submit: true, ..Capability::default() };
+    suite::run_all(&MemoryStage::with_capability(capability)).await;
 }

@@ -138,11 +138,15 @@ impl RestClient {
     /// # Errors
     /// As [`config`](Self::config).
     pub async fn version(&self) -> Result<FlinkVersion> {
-        let known = self.inner.version.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known {
+        match self.known_version() {
             Some(version) => Ok(version),
             None => Ok(self.config().await?.flink_version),
         }
+    }
+
+    /// Flink's version as it was last told; None before the first answer that holds it.
+    pub fn known_version(&self) -> Option<FlinkVersion> {
+        self.inner.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn remember_version(&self, version: &FlinkVersion) {

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use reqwest::Method;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use reqwest::{Method, Response};
 use serde::{Deserialize, Serialize};
 
 use super::client::{Call, RestClient};
@@ -262,28 +264,36 @@ impl RestClient {
     pub async fn read_log(&self, source: &LogSource, name: &str, tail: usize) -> Result<String> {
         const OPERATION: &str = "flink.logs.read";
         let manager: [&str; 3] = ["jobmanager", "logs", name];
-        let mut response = match source {
+        let response = match source {
             LogSource::JobManager => self.open_stream(Call::get(OPERATION, &manager)).await?,
             LogSource::TaskManager(id) => {
                 self.open_stream(Call::get(OPERATION, &["taskmanagers", id, "logs", name])).await?
             }
         };
-        let mut kept: VecDeque<u8> = VecDeque::new();
-        let mut cut = false;
-        while let Some(chunk) = response.chunk().await.map_err(|source| {
-            Error::new(ErrorKind::Unreachable, "the connection broke while the log was read")
-                .with_operation(OPERATION)
-                .with_context("file", name)
-                .with_source(source.without_url())
-        })? {
-            kept.extend(chunk.iter());
-            let surplus = kept.len().saturating_sub(tail);
-            kept.drain(..surplus);
-            cut |= surplus > 0;
-        }
-        let bytes = Vec::from(kept);
-        let start = if cut { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1) } else { 0 };
-        Ok(String::from_utf8_lossy(bytes.get(start..).unwrap_or_default()).into_owned())
+        let stream = Box::pin(chunks(response).map_err(|e| e.with_context("file", name)));
+        last_bytes(stream, tail).await
+    }
+
+    /// The log that the process itself writes (`log.file`), from its beginning, piece by piece.
+    ///
+    /// # Errors
+    /// As [`overview`](Self::overview), also of each piece; `NotFound` for an unknown TaskManager, or
+    /// where the process writes no log.
+    pub async fn main_log(&self, source: &LogSource) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
+        const OPERATION: &str = "flink.log";
+        let response = match source {
+            LogSource::JobManager => self.open_stream(Call::get(OPERATION, &["jobmanager", "log"])).await?,
+            LogSource::TaskManager(id) => self.open_stream(Call::get(OPERATION, &["taskmanagers", id, "log"])).await?,
+        };
+        Ok(chunks(response))
+    }
+
+    /// The last `tail` bytes of [`main_log`](Self::main_log), from the start of a line where it was cut.
+    ///
+    /// # Errors
+    /// As [`main_log`](Self::main_log).
+    pub async fn main_log_tail(&self, source: &LogSource, tail: usize) -> Result<String> {
+        last_bytes(Box::pin(self.main_log(source).await?), tail).await
     }
 
     /// Ends the cluster (`DELETE /cluster`): its jobs stop, its processes exit.
@@ -294,4 +304,27 @@ impl RestClient {
         let call = Call::new("flink.cluster.shut_down", Method::DELETE, &["cluster"]);
         self.json::<Nothing>(call).await.map(|_| ())
     }
+}
+
+fn chunks(response: Response) -> impl Stream<Item = Result<Bytes>> + Send {
+    response.bytes_stream().map_err(|source| {
+        Error::new(ErrorKind::Unreachable, "the connection broke while the log was read")
+            .with_operation("flink.log")
+            .with_source(source.without_url())
+    })
+}
+
+/// Flink always sends the whole file; no more than `tail` bytes of it are kept.
+async fn last_bytes(mut chunks: impl Stream<Item = Result<Bytes>> + Unpin, tail: usize) -> Result<String> {
+    let mut kept: VecDeque<u8> = VecDeque::new();
+    let mut cut = false;
+    while let Some(chunk) = chunks.next().await {
+        kept.extend(chunk?.iter());
+        let surplus = kept.len().saturating_sub(tail);
+        kept.drain(..surplus);
+        cut |= surplus > 0;
+    }
+    let bytes = Vec::from(kept);
+    let start = if cut { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1) } else { 0 };
+    Ok(String::from_utf8_lossy(bytes.get(start..).unwrap_or_default()).into_owned())
 }

@@ -144,7 +144,11 @@ impl RunJar {
         self.check_always()
     }
 
-    fn check_always(&self) -> Result<()> {
+    /// The part of [`check`](Self::check) that needs no version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] where the request can never work.
+    pub fn check_always(&self) -> Result<()> {
         if self.claim_mode.is_some() && self.savepoint_path.is_none() {
             return Err(Error::invalid(
                 "a claim mode without a savepoint path has nothing to claim; give both or none",
@@ -229,8 +233,10 @@ impl RestClient {
         if error.kind() == ErrorKind::AlreadyExists {
             return error;
         }
+        // The exceptions around the root one, without their frames: programs leave marks in them.
+        let around: Vec<String> = cause.chain.iter().map(|link| format!("{}: {}", link.class, link.message)).collect();
         let told_by = |kind: ErrorKind, message: String| {
-            let mut told = Error::new(kind, message).with_status(ErrorStatus::Permanent);
+            let mut told = Error::new(kind, message).with_status(ErrorStatus::Permanent).with_source(around.join(": "));
             for (key, value) in error.context() {
                 told = told.with_context(key, value);
             }

@@ -533,7 +533,13 @@ async fn the_end_of_a_log_is_read() {
     let tail = client.read_log(&LogSource::TaskManager("tm 1".into()), "a.log", 15).await.unwrap();
     assert_eq!(tail, "third\n");
     assert_eq!(client.read_log(&LogSource::JobManager, "a.log", 1000).await.unwrap().lines().count(), 3);
-    assert_eq!(server.lines()[0], "GET /taskmanagers/tm%201/logs/a.log");
+    assert_eq!(client.main_log_tail(&LogSource::JobManager, 15).await.unwrap(), "third\n");
+    let pieces = client.main_log(&LogSource::TaskManager("tm-2".into())).await.unwrap();
+    let whole: Vec<_> = futures_util::TryStreamExt::try_collect(pieces).await.unwrap();
+    assert_eq!(whole.concat(), b"first line\nsecond line\nthird\n");
+    let lines = server.lines();
+    assert_eq!(lines[0], "GET /taskmanagers/tm%201/logs/a.log");
+    assert_eq!(lines[2..], ["GET /jobmanager/log", "GET /taskmanagers/tm-2/log"]);
 }
 
 #[test]

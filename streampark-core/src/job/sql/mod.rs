@@ -11,4 +11,4 @@ pub use failure::SqlFailure;
 pub use program::SqlProgram;
 pub use script::{SqlScript, SqlStatement, StatementKind};
 
-pub(super) use runner::shown_args;
+pub(super) use runner::shown_script;

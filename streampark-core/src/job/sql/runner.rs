@@ -40,10 +40,9 @@ fn encode(script: &SqlScript) -> String {
     })
 }
 
-/// Arguments as people are shown them: a script readable, its secrets hidden; others as they are.
-pub(in super::super) fn shown_args(launch: &Launch) -> Vec<String> {
-    let ours = launch.entry_class.as_deref() == Some(CLASS);
-    launch.args.iter().map(|arg| if ours { decode(arg).unwrap_or_else(|| arg.clone()) } else { arg.clone() }).collect()
+/// The argument of the runner as people are shown it: the script, its secrets hidden. None for any other.
+pub(in super::super) fn shown_script(launch: &Launch, arg: &str) -> Option<String> {
+    (launch.entry_class.as_deref() == Some(CLASS)).then(|| decode(arg)).flatten()
 }
 
 fn decode(arg: &str) -> Option<String> {

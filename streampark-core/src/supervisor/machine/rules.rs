@@ -29,6 +29,8 @@ pub struct Rules {
     /// How often a running job's checkpoints are looked at. Default 1 min; the first look comes after
     /// a sixth of it.
     pub probe_interval: Duration,
+    /// How often the newest checkpoint of a running job is written down, after the first. Default 5 min.
+    pub record_interval: Duration,
     /// A job that completed checkpoints before and none for this long is unhealthy. Default 30 min.
     pub checkpoint_silence: Duration,
     /// Restarts by Flink's own strategy in [`restarting_window`](Self::restarting_window) that make a job
@@ -52,6 +54,7 @@ impl Default for Rules {
             operation_patience: Duration::from_secs(60),
             points_fresh: Duration::from_secs(5),
             probe_interval: Duration::from_secs(60),
+            record_interval: Duration::from_secs(300),
             checkpoint_silence: Duration::from_secs(1_800),
             restarting_count: 5,
             restarting_window: Duration::from_secs(300),
