@@ -14,7 +14,7 @@ use streampark_core::job::{
     SqlProgram, prepare,
 };
 use streampark_core::{Error, ErrorKind, ErrorStatus, REDACTED};
-use streampark_tests::flink::{small_flink, variable};
+use streampark_tests::flink::{small_flink, turn, variable};
 use streampark_tests::gateway::{Gateway, GatewayOptions, Passed};
 
 struct Scene {
@@ -371,6 +371,7 @@ async fn what_is_not_flink_is_told(scene: &Scene) {
 }
 
 async fn all(home: &str) {
+    let _turn = turn().await;
     let scene = Scene::start(home).await;
     a_jar_comes_from_anywhere(&scene).await;
     a_plan_is_what_is_sent(&scene).await;

@@ -77,6 +77,7 @@ from streampark.spec import (
     SqlProgram,
 )
 from streampark.stores import MemoryStore, SqliteStore
+from streampark.yarn import Check, CollectedDistributions, Diagnosis, Identity, SessionState, YarnCluster
 
 _logging.getLogger(__name__).addHandler(_logging.NullHandler())
 
@@ -95,17 +96,20 @@ __all__ = [
     "Channel",
     "ChannelStatus",
     "Channels",
+    "Check",
     "Cluster",
     "ClusterInfo",
     "ClusterList",
     "ClusterView",
     "Clusters",
+    "CollectedDistributions",
     "ConflictError",
     "Copy",
     "CopyLog",
     "CustomProgram",
     "Delivery",
     "Dependency",
+    "Diagnosis",
     "DingTalk",
     "DispatcherOptions",
     "Event",
@@ -114,6 +118,7 @@ __all__ = [
     "Failure",
     "Fault",
     "History",
+    "Identity",
     "InternalError",
     "InvalidInputError",
     "IoError",
@@ -143,6 +148,7 @@ __all__ = [
     "RestoreOptions",
     "RestorePoint",
     "Run",
+    "SessionState",
     "SpecVersion",
     "SqlProgram",
     "SqliteStore",
@@ -156,6 +162,7 @@ __all__ = [
     "UnreachableError",
     "UnsupportedError",
     "Webhook",
+    "YarnCluster",
     "__version__",
     "flink",
 ]
