@@ -36,7 +36,7 @@ def test_every_field_of_a_record_is_documented(name: str) -> None:
         return
     told = set(re.findall(r"^        (\w+): ", thing.__doc__, re.MULTILINE))
     shown = {field for field, details in fields.items() if details.repr}
-    assert shown == told
+    assert shown <= told <= set(fields)
 
 
 def test_the_package_is_typed() -> None:

@@ -19,7 +19,7 @@ from streampark import flink
 from streampark._streampark import __version__
 from streampark.aio import AsyncChannels, AsyncClusters, AsyncEventStream, AsyncJob, AsyncJobs, AsyncStreamPark
 from streampark.channels import Channel, DingTalk, Log, Webhook
-from streampark.clusters import Cluster, Copy, CopyLog, Fault, LocalCluster, MemoryCluster, StandaloneCluster
+from streampark.clusters import Cluster, LocalCluster, StandaloneCluster
 from streampark.exceptions import (
     AlreadyExistsError,
     AuthenticationError,
@@ -40,6 +40,7 @@ from streampark.exceptions import (
     UnreachableError,
     UnsupportedError,
 )
+from streampark.memory import Copy, CopyLog, Fault, MemoryCluster
 from streampark.options import DispatcherOptions, SupervisorOptions
 from streampark.platform import Channels, Clusters, EventStream, Job, Jobs, StreamPark
 from streampark.records import (

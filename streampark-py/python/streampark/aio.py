@@ -10,6 +10,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from streampark import _streampark
+from streampark._answers import (
+    channels_of,
+    clusters_of,
+    delivery_of,
+    event_of,
+    failure_of,
+    history_of,
+    jobs_of,
+    plan_of,
+    restore_point_of,
+    run_of,
+    status_of,
+    version_of,
+)
 from streampark._read import Duration, seconds
 from streampark._shared import (
     ProgramKind,
@@ -40,18 +54,6 @@ from streampark.records import (
     RestorePoint,
     Run,
     SpecVersion,
-    channels_of,
-    clusters_of,
-    delivery_of,
-    event_of,
-    failure_of,
-    history_of,
-    jobs_of,
-    plan_of,
-    restore_point_of,
-    run_of,
-    status_of,
-    version_of,
 )
 from streampark.spec import JobSpec, Program, SpecChanges, SpecFields
 from streampark.stores import AnyStore
