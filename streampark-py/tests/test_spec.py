@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import streampark as sp
+from streampark.spec import SpecChanges, SpecFields
 
 FULL = sp.JobSpec(
     "orders",
@@ -103,6 +105,12 @@ def test_rules_are_checked(spec: sp.JobSpec, message: str) -> None:
     with pytest.raises(sp.InvalidInputError) as caught:
         spec.validate()
     assert caught.value.message == message
+
+
+def test_keyword_arguments_are_the_fields() -> None:
+    fields = {field.name for field in dataclasses.fields(sp.JobSpec)}
+    assert set(SpecChanges.__annotations__) == fields - {"name"}
+    assert set(SpecFields.__annotations__) == fields - {"name", "program"}
 
 
 def test_a_copy_with_other_values() -> None:
