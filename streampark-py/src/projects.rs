@@ -6,12 +6,13 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
-use streampark_core::Result;
+use streampark_core::{Result, Secret};
 use streampark_core::build::{
     ArtifactFilter, ArtifactRetention, BuildFollower, BuildOrder, BuildQueueOptions, BuildUpdate, Inspection,
     MavenOptions, ProjectSpec, UploadOptions,
 };
 use streampark_core::platform::{Project, Projects as Core, ProjectsOptions};
+use streampark_core::project::Push;
 use streampark_core::project::git::GitOptions;
 use tokio::sync::Mutex;
 
@@ -153,6 +154,16 @@ impl Projects {
     fn build_if_changed(&self, name: String) -> Pending {
         self.on_project(name, |project| async move {
             Ok(project.build_if_changed().await?.map(|build| build.id().to_owned()))
+        })
+    }
+
+    /// Reads a webhook and asks for the builds that it concerns; gives their ids.
+    fn pushed(&self, headers: Vec<(String, String)>, body: Vec<u8>, secret: String) -> Pending {
+        self.pending(move |projects| async move {
+            let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let Some(push) = Push::read(headers, &body, &Secret::new(secret))? else { return Ok(Vec::new()) };
+            let builds = projects.pushed(&push).await?;
+            Ok(builds.iter().map(|build| build.id().to_owned()).collect::<Vec<_>>())
         })
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import zipfile
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def spec(code: Path) -> sp.ProjectSpec:
 
 
 def test_a_spec_is_plain_data_in_both_ways(code: Path) -> None:
-    yaml = f"{{name: orders, local: {code}, builder: {{command: {{argv: [./build.sh], outputs: {{'': [out/*.jar]}}}}}}}}"
+    yaml = (
+        f"{{name: orders, local: {code}, builder: {{command: {{argv: [./build.sh], outputs: {{'': [out/*.jar]}}}}}}}}"
+    )
     read = sp.ProjectSpec.from_yaml(yaml)
     assert read.to_dict()["builder"] == spec(code).to_dict()["builder"]
     assert sp.MavenBuilder.parse("-Pprod -Dx=1").profiles == ["prod"]
@@ -83,7 +86,7 @@ def test_from_a_folder_to_a_job_and_back(tmp_path: Path, code: Path, cluster: sp
             assert origin.readme == ("README.md", "# Orders")
             with pytest.raises(sp.ConflictError, match="is used by the jobs orders"):
                 projects.remove("orders")
-            assert projects.prune(keep=0, max_age=0).artifacts == ()
+            assert list(projects.prune(keep=0, max_age=0).artifacts) == []
 
 
 def test_a_failed_build_says_why(tmp_path: Path, code: Path) -> None:
@@ -139,3 +142,19 @@ async def test_the_same_awaited(tmp_path: Path, code: Path) -> None:
         (artifact,) = await build.artifacts()
         assert await orders.artifact() == artifact
         assert (await projects.inspect(artifact.id)).classes == 1
+
+
+def test_a_push_builds_what_it_concerns(tmp_path: Path) -> None:
+    body = (
+        b'{"ref": "refs/heads/main", "after": "0123456789abcdef0123456789abcdef01234567", "repository":'
+        b' {"clone_url": "https://git.example.invalid/orders.git"}, "pusher": {"name": "ada"}}'
+    )
+    signature = hmac.new(b"s3cret", body, "sha256").hexdigest()
+    headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": f"sha256={signature}"}
+    with sp.Projects(tmp_path / "data") as projects:
+        projects.put(sp.ProjectSpec("orders", git="ssh://git@git.example.invalid/orders.git", ref="main"))
+        projects.put(sp.ProjectSpec("other", git="https://git.example.invalid/other.git", ref="main"))
+        (build,) = projects.pushed(headers, body, "s3cret")
+        assert (build.record().project, build.record().actor) == ("orders", "ada")
+        with pytest.raises(sp.AuthenticationError):
+            projects.pushed(headers, body, "another")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,11 +41,12 @@ from streampark.spec import JobSpec
 
 __all__ = ["AsyncBuild", "AsyncProject", "AsyncProjects"]
 
+
 class AsyncProjects:
     """The projects of one folder, opened when awaited or at the head of an ``async with`` block.
 
-    Hand it, opened, to :class:`~streampark.AsyncStreamPark` and jobs may name modules, resources and Maven coordinates. One
-    process at a time has the folder open.
+    Hand it, opened, to :class:`~streampark.AsyncStreamPark` and jobs may name modules, resources and Maven
+    coordinates. One process at a time has the folder open.
 
     Args:
         folder: Where everything is kept.
@@ -127,6 +128,18 @@ class AsyncProjects:
         """The build with this id."""
         self._native.record(build)
         return AsyncBuild(self._native, build)
+
+    async def pushed(self, headers: Mapping[str, str], body: bytes, secret: str) -> Sequence[AsyncBuild]:
+        """Reads a webhook of GitHub, Gitea or GitLab and asks for the builds that it concerns.
+
+        Args:
+            headers: The headers of the request.
+            body: Its body, as it came.
+            secret: What the Git server signs with; ``"env:NAME"`` and ``"file:/path"`` name its place.
+        """
+        return [
+            AsyncBuild(self._native, build) for build in await self._native.pushed([*headers.items()], body, secret)
+        ]
 
     def builds(self, project: str | None = None) -> Sequence[BuildRecord]:
         """Builds, newest first; of one project, or of all."""
@@ -268,9 +281,7 @@ class AsyncProject:
             fresh: Builds even where the same commit was built with the same options before.
             actor: Who asks.
         """
-        order = order_of(
-            self.name, modules=modules, revision=revision, priority=priority, fresh=fresh, actor=actor
-        )
+        order = order_of(self.name, modules=modules, revision=revision, priority=priority, fresh=fresh, actor=actor)
         return AsyncBuild(self._native, await self._native.build(order))
 
     async def build_if_changed(self) -> AsyncBuild | None:

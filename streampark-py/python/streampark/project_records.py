@@ -495,9 +495,19 @@ def commit_of(value: Mapping[str, Any]) -> Commit:
 
 def artifact_of(value: Mapping[str, Any]) -> Artifact:
     """The artifact in a native answer."""
-    files = each(lambda item: record(ArtifactFile, item))
-    jar, passed = (lambda item: record(ArtifactFile, item)), each(tuple)
-    return record(Artifact, value, revision=revision_of, job_jar=jar, files=files, passed=passed, built_at=time_of)
+    return record(
+        Artifact,
+        value,
+        revision=revision_of,
+        job_jar=_file,
+        files=each(_file),
+        passed=each(tuple),
+        built_at=time_of,
+    )
+
+
+def _file(value: Mapping[str, Any]) -> ArtifactFile:
+    return record(ArtifactFile, value)
 
 
 def build_of(value: Mapping[str, Any]) -> BuildRecord:
@@ -538,7 +548,9 @@ def inspection_of(value: Mapping[str, Any]) -> Inspection:
         clashes=each(lambda item: record(Clash, item)),
         functions=each(_function),
         connectors=each(
-            lambda item: Connector(item["class"], item["identifier"], options(item["required"]), options(item["optional"]))
+            lambda item: Connector(
+                item["class"], item["identifier"], options(item["required"]), options(item["optional"])
+            )
         ),
     )
 

@@ -112,7 +112,12 @@ class NoBuilder:
 
 
 BuilderOptions = Union[MavenBuilder, GradleBuilder, CommandBuilder, NoBuilder]
-_KINDS: Mapping[type, str] = {MavenBuilder: "maven", GradleBuilder: "gradle", CommandBuilder: "command", NoBuilder: "none"}
+_KINDS: Mapping[type, str] = {
+    MavenBuilder: "maven",
+    GradleBuilder: "gradle",
+    CommandBuilder: "command",
+    NoBuilder: "none",
+}
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ class ProjectSpec:
     def to_dict(self) -> dict[str, Any]:
         """The project as plain data, as JSON and YAML have it."""
         plain = _plain(dataclasses.asdict(self))
-        plain["builder"] = {_KINDS[type(self.builder)]: plain["builder"]}
+        plain["builder"] = {_KINDS[type(self.builder)]: _plain(dataclasses.asdict(self.builder))}
         plain["modules"] = [m if isinstance(m, str) else _plain(dataclasses.asdict(m)) for m in self.modules]
         return plain
 
@@ -177,15 +182,16 @@ def project_of(value: Mapping[str, Any]) -> ProjectSpec:
     """The project in a native answer."""
     ((kind, options),) = value.get("builder", {"maven": {}}).items()
     cls = next(cls for cls, name in _KINDS.items() if name == kind)
-    modules = tuple(ModuleSpec(**module) if isinstance(module, dict) else module for module in value.get("modules", ()))
-    return ProjectSpec(**{**value, "builder": cls(**options), "modules": modules})
+    modules = tuple(_module(module) for module in value.get("modules", ()))
+    fields: dict[str, Any] = {**value, "builder": cls(**options), "modules": modules}
+    return ProjectSpec(**fields)
 
 
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
+def _module(value: Mapping[str, Any] | str) -> str | ModuleSpec:
+    return value if isinstance(value, str) else ModuleSpec(value["name"], value.get("jar"))
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is None, paths as texts."""
-    return json.loads(json.dumps({key: item for key, item in _items(value)}, default=str))
-
-
-def _items(value: dict[str, Any]) -> list[tuple[str, Any]]:
-    cleaned = ((key, _plain(item) if isinstance(item, dict) and key == "builder" else item) for key, item in value.items())
-    return [(key, item) for key, item in cleaned if item is not None]
+    plain: dict[str, Any] = json.loads(json.dumps(dict(value), default=str))
+    return {key: item for key, item in plain.items() if item is not None}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -151,6 +152,16 @@ class Projects:
         self._native.record(build)
         return Build(self._native, build)
 
+    def pushed(self, headers: Mapping[str, str], body: bytes, secret: str) -> Sequence[Build]:
+        """Reads a webhook of GitHub, Gitea or GitLab and asks for the builds that it concerns.
+
+        Args:
+            headers: The headers of the request.
+            body: Its body, as it came.
+            secret: What the Git server signs with; ``"env:NAME"`` and ``"file:/path"`` name its place.
+        """
+        return [Build(self._native, build) for build in self._native.pushed([*headers.items()], body, secret).wait()]
+
     def builds(self, project: str | None = None) -> Sequence[BuildRecord]:
         """Builds, newest first; of one project, or of all."""
         return [build_of(record) for record in json.loads(self._native.builds(project))]
@@ -291,9 +302,7 @@ class Project:
             fresh: Builds even where the same commit was built with the same options before.
             actor: Who asks.
         """
-        order = order_of(
-            self.name, modules=modules, revision=revision, priority=priority, fresh=fresh, actor=actor
-        )
+        order = order_of(self.name, modules=modules, revision=revision, priority=priority, fresh=fresh, actor=actor)
         return Build(self._native, self._native.build(order).wait())
 
     def build_if_changed(self) -> Build | None:
@@ -408,11 +417,12 @@ class Build(Iterator[BuildUpdate]):
 
 
 def _bar() -> Any:
+    """A progress bar for terminals and notebooks, where the package for it is installed."""
     try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  # pyright: ignore[reportMissingModuleSource, reportUnknownVariableType, reportMissingImports]
+        tqdm = importlib.import_module("tqdm.auto").tqdm
     except ImportError:
         return None
-    return tqdm(desc="fetching", unit="object", leave=False)  # pyright: ignore[reportUnknownVariableType]
+    return tqdm(desc="fetching", unit="object", leave=False)
 
 
 def inspect_jar(path: str | Path) -> Inspection:
