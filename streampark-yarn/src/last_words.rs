@@ -86,7 +86,7 @@ fn of_exit_code(code: i32, text: &str) -> (String, FailureClass) {
 fn of_localization(text: &str, detail: &str) -> (String, FailureClass) {
     let line = text.lines().map(str::trim);
     let about = |word: &str| {
-        line.clone().find(|line| line.contains(word)).unwrap_or_default().trim_start_matches(|c| c == '[').to_owned()
+        line.clone().find(|line| line.contains(word)).unwrap_or_default().trim_start_matches('[').to_owned()
     };
     if text.contains("changed on src filesystem") {
         return (
