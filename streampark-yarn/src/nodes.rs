@@ -130,8 +130,9 @@ fn content(body: &Bytes) -> String {
     let text = String::from_utf8_lossy(body);
     let start = text.find("LogContents:\n").map_or(0, |at| at + "LogContents:\n".len());
     let text = text.get(start..).unwrap_or_default();
-    let end = text.rfind("\nEnd of LogType:").unwrap_or(text.len());
-    text.get(..end).unwrap_or_default().to_owned()
+    // An empty log is followed by its end at once.
+    let end = text.rfind("\nEnd of LogType:").or_else(|| text.starts_with("End of LogType:").then_some(0));
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -142,6 +143,8 @@ mod tests {
     fn logs_without_what_stands_around_them() {
         let body = "Container: c\nLogType:jobmanager.log\nLogLength:6\nLogContents:\nhello\n\nEnd of LogType:jobmanager.log\n***\n";
         assert_eq!(content(&Bytes::from_static(body.as_bytes())), "hello\n");
+        let empty = "LogLength:0\nLogContents:\nEnd of LogType:jobmanager.err.\n***\n";
+        assert_eq!(content(&Bytes::from_static(empty.as_bytes())), "");
         let mut file = b"junk\0\x0ejobmanager.log mentioned".to_vec();
         file.extend_from_slice(b"\0\x0ejobmanager.log\0\x015hello and more");
         assert_eq!(in_tfile(&file, "jobmanager.log").unwrap(), "hello");

@@ -14,7 +14,7 @@ use streampark_core::{Error, ErrorKind, Result};
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::{YarnCluster, verification};
-use crate::last_words::explain;
+use crate::failure::explain;
 use crate::submission::{Built, Deploy};
 use crate::wire::{App, AppState};
 

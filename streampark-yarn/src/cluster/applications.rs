@@ -11,10 +11,10 @@ use streampark_core::{Error, ErrorKind, Result};
 
 use super::cluster::YarnCluster;
 use crate::archive::Archive;
+use crate::failure::{conclude, files_to_read, missed_a_file, of_cause, tells};
 use crate::fs::{FileSystem, location_of, path_of};
-use crate::last_words::{exception_of_log, explain, missed_a_file};
 use crate::managers::proxied;
-use crate::wire::{App, AppState};
+use crate::wire::App;
 
 /// A question under way.
 pub(super) type Asking<'a, T> = BoxFuture<'a, Result<T>>;
@@ -132,9 +132,7 @@ impl YarnCluster {
     pub(super) async fn reason(&self, run: &RunRef) -> Result<Option<Failure>> {
         let Some(mut app) = self.find(run).await? else {
             let archive = self.archive_of(run).await?;
-            return Ok(archive
-                .and_then(|archive| archive.root_cause(&run.flink_job))
-                .map(|c| JobManager::failure_of(&c)));
+            return Ok(archive.and_then(|archive| archive.root_cause(&run.flink_job)).map(|cause| of_cause(&cause)));
         };
         let asked = run.clone();
         let ask = move |manager: Arc<JobManager>| -> Asking<'static, Option<Failure>> {
@@ -159,43 +157,24 @@ impl YarnCluster {
             self.inner.yarn.distrust_wares().await;
         }
         if let Some(cause) = self.archive_of(run).await?.and_then(|archive| archive.root_cause(&run.flink_job)) {
-            return Ok(Some(JobManager::failure_of(&cause)));
+            return Ok(Some(of_cause(&cause)));
         }
-        let told = explain(&app);
-        let ended_well = app.state == AppState::Finished && app.final_status == crate::wire::FinalStatus::Succeeded;
-        if ended_well || told.as_ref().is_some_and(|f| f.class_of == streampark_core::job::FailureClass::Fatal) {
-            return Ok(told);
-        }
-        Ok(self.reason_in_log(&app, told).await)
+        Ok(conclude(&app, &self.last_words(&app).await))
     }
 
-    async fn reason_in_log(&self, app: &App, told: Option<Failure>) -> Option<Failure> {
-        let mut tail = None;
-        for file in ["jobmanager.log", "jobmanager.err", "prelaunch.err"] {
+    /// The JobManager's logs up to the first that names a reason, as far as anybody has them.
+    async fn last_words(&self, app: &App) -> Vec<(&'static str, String)> {
+        let mut logs = Vec::new();
+        for file in files_to_read(app) {
             let text = self.inner.yarn.job_manager_log(app, file, LAST_WORDS).await.ok().flatten();
             let Some(text) = text.filter(|text| !text.trim().is_empty()) else { continue };
-            if let Some(cause) = exception_of_log(&text) {
-                let mut failure = JobManager::failure_of(&cause);
-                if let Some(told) = &told {
-                    failure.detail = Some(match failure.detail {
-                        Some(detail) => format!("{}\n{detail}", told.message),
-                        None => told.message.clone(),
-                    });
-                    failure.at = failure.at.or(told.at);
-                }
-                return Some(failure);
+            let enough = tells(&text);
+            logs.push((*file, text));
+            if enough {
+                break;
             }
-            tail.get_or_insert(text);
         }
-        let mut failure = told?;
-        if let Some(tail) = tail {
-            let tail: String = tail.chars().rev().take(16 * 1024).collect::<Vec<_>>().into_iter().rev().collect();
-            failure.detail = Some(match failure.detail {
-                Some(detail) => format!("{detail}\n\n{tail}"),
-                None => tail,
-            });
-        }
-        Some(failure)
+        logs
     }
 
     /// The restore points of a run that are on the cluster's file system now, newest first.

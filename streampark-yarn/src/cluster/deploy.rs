@@ -11,9 +11,9 @@ use streampark_core::{Error, ErrorKind, ErrorStatus, Result};
 use tokio::time::{Instant, sleep};
 
 use crate::facts::{ClusterFacts, RemoteFile, ResourceType, Visibility};
+use crate::failure::explain;
 use crate::fs::{Content, FileSystem, location_of, path_of};
 use crate::ground::{Ground, Yarn};
-use crate::last_words::explain;
 use crate::provided::walk;
 use crate::submission::{Built, Deploy, LocalTree, Request, SubmissionOptions, Upload, build, needs};
 use crate::wire::{App, AppState};

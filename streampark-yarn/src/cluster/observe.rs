@@ -11,8 +11,8 @@ use streampark_core::flink::FlinkJobId;
 use streampark_core::job::{DeploymentId, RunKey};
 use streampark_core::{Error, ErrorKind, Result};
 
+use crate::failure::explain;
 use crate::ground::Yarn;
-use crate::last_words::explain;
 use crate::managers::Managers;
 use crate::wire::{App, AppState, FinalStatus};
 

@@ -9,8 +9,8 @@ use streampark_core::job::Location;
 
 use super::checks::{acls, container, tags};
 use super::command::command;
-use super::config::{complete, home, is_highly_available, number, staging};
-use super::context::SubmissionContext;
+use super::config::{PROGRAM_ARGS, complete, home, is_highly_available, number, staging};
+use super::context::{SubmissionContext, mask_command};
 use super::environment::{environment, files};
 use super::request::{Deploy, Request};
 use super::resources::{Resources, Upload};
@@ -20,14 +20,40 @@ use crate::facts::RemoteFile;
 const SESSION: &str = "org.apache.flink.yarn.entrypoint.YarnSessionClusterEntrypoint";
 const APPLICATION: &str = "org.apache.flink.yarn.entrypoint.YarnApplicationClusterEntryPoint";
 
-/// The Flink configuration that goes with an application.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The Flink configuration that goes with an application. `Debug` shows it as a plan does.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigFile {
     /// `config.yaml`, before Flink 1.19 `flink-conf.yaml`.
     pub name: &'static str,
     /// What is in it.
     pub config: FlinkConfig,
+    shown: FlinkConfig,
+}
+
+impl ConfigFile {
+    fn new(name: &'static str, config: FlinkConfig, request: &Request<'_>) -> Self {
+        let mut shown: FlinkConfig = config.iter().map(|(key, value)| (key, mask_command(value))).collect();
+        if let Deploy::Application(submission) = request.deploy
+            && config.contains(PROGRAM_ARGS)
+        {
+            // Nothing marks a secret among arguments, but a SQL script is known from its inside.
+            shown.set_list(PROGRAM_ARGS, &submission.launch.shown_args(), request.version);
+        }
+        Self { name, config, shown }
+    }
+
+    /// The content as people may see it: values of sensitive keys, and secrets in a SQL script, are
+    /// hidden.
+    pub fn shown(&self) -> String {
+        self.shown.to_string()
+    }
+}
+
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigFile").field("name", &self.name).field("shown", &self.shown).finish_non_exhaustive()
+    }
 }
 
 /// A submission, ready but for the times of the files that must be written first.
@@ -77,7 +103,7 @@ impl Built {
         for upload in &self.uploads {
             let body = match &upload.source {
                 Location::Bytes(_) if upload.key == self.config_file.name => {
-                    PlanBody::Text { name: upload.key.clone(), content: self.config_file.config.to_string() }
+                    PlanBody::Text { name: upload.key.clone(), content: self.config_file.shown() }
                 }
                 Location::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() && upload.key.contains("log") => {
                     PlanBody::Text { name: upload.key.clone(), content: String::from_utf8_lossy(bytes).into_owned() }
@@ -182,7 +208,7 @@ fn assemble(request: &Request<'_>) -> Result<Built> {
         uploads: wares.resources.uploads().to_vec(),
         archive: text("jobmanager.archive.fs.dir").filter(|_| matches!(request.deploy, Deploy::Application(_))),
         replication: u16::try_from(number(&config, "yarn.file-replication", -1_i32)?).ok().filter(|copies| *copies > 0),
-        config_file: ConfigFile { name: wares.config_name, config },
+        config_file: ConfigFile::new(wares.config_name, config, request),
         notes,
         resources: wares.resources,
         dist_key: wares.dist_key,

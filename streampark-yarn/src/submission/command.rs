@@ -101,16 +101,17 @@ pub(super) fn check_shell(key: &str, text: &str) -> Result<()> {
     // YARN puts paths and variables in their place before any shell sees the command.
     let text = text.replace("<LOG_DIR>", "/").replace("<CPS>", ":").replace("{{", "$").replace("}}", "");
     let mut quote: Option<char> = None;
-    let mut before = ' ';
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let next = chars.peek().copied();
+    let (mut before, mut first) = (' ', ' ');
+    for (at, c) in text.char_indices() {
+        if quote.is_none() && before.is_whitespace() {
+            first = c;
+        }
         match (quote, c) {
             (_, '`') => return wrong("holds a backtick"),
             (_, '\\') => return wrong("holds a backslash"),
             (_, c) if c.is_control() && c != '\t' => return wrong("holds a line end or another control character"),
             (Some('\''), '$') => return wrong("holds $ between single quotes, where it is expanded nevertheless"),
-            (_, '$') if next.is_some_and(|next| !next.is_whitespace() && !is_name_start(next)) => {
+            (_, '$') if !is_variable(text.get(at + 1..).unwrap_or_default()) => {
                 return wrong("holds $ before something that is no name of a variable");
             }
             (Some('"'), '"') if before == '"' => return wrong("holds nothing between two double quotes"),
@@ -129,8 +130,8 @@ pub(super) fn check_shell(key: &str, text: &str) -> Result<()> {
                 return wrong(&format!("holds {c} outside of quotes, which ends or redirects the command"));
             }
             (None, '{') if before != '$' => return wrong("holds {, which makes several words of one"),
-            (None, '#') if before.is_whitespace() => {
-                return wrong("holds a word that begins with #, which is a comment");
+            (None, '#' | '~') if first != '-' => {
+                return wrong(&format!("holds {c} in a word that is no option, which a shell reads its own way"));
             }
             (None, _) => {}
         }
@@ -142,8 +143,15 @@ pub(super) fn check_shell(key: &str, text: &str) -> Result<()> {
     }
 }
 
-fn is_name_start(c: char) -> bool {
-    c.is_ascii_alphabetic() || c == '_' || c == '{'
+/// Whether a `$` before this text begins `$NAME` or `${NAME}`, or means itself.
+fn is_variable(rest: &str) -> bool {
+    let starts = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    match rest.strip_prefix('{') {
+        Some(braced) => braced
+            .split_once('}')
+            .is_some_and(|(name, _)| starts(name) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')),
+        None => starts(rest) || rest.is_empty() || rest.starts_with(char::is_whitespace),
+    }
 }
 
 #[cfg(test)]

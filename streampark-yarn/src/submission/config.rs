@@ -17,12 +17,15 @@ pub(super) const PYTHON_DRIVER: &str = "org.apache.flink.client.python.PythonDri
 /// What the submission itself says, whatever the configuration says.
 const OURS: [&str; 6] = [
     "execution.target",
-    "internal.cluster.execution-mode",
+    EXECUTION_MODE,
     "$internal.application.main",
-    "$internal.application.program-args",
+    PROGRAM_ARGS,
     "$internal.pipeline.job-id",
     "pipeline.jars",
 ];
+
+/// The program's arguments (`ApplicationConfiguration.APPLICATION_ARGS`).
+pub(super) const PROGRAM_ARGS: &str = "$internal.application.program-args";
 
 /// The key of the execution mode: `internal.cluster.execution-mode` (`ClusterEntrypoint`).
 const EXECUTION_MODE: &str = "internal.cluster.execution-mode";
@@ -135,7 +138,9 @@ fn application(config: &mut FlinkConfig, request: &Request<'_>, submission: &Sub
         (None, _) => {}
     }
     check_args(&launch.args, version)?;
-    config.set_list("$internal.application.program-args", &launch.args, version);
+    if !launch.args.is_empty() {
+        config.set_list(PROGRAM_ARGS, &launch.args, version);
+    }
     // The fence: a second application with this run collides with the first job by its id.
     config.set("$internal.pipeline.job-id", submission.run.flink_job.to_string());
     if request.options.linger {

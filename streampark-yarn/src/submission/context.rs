@@ -178,8 +178,8 @@ fn set(object: &mut Value, key: &str, value: Value) {
     }
 }
 
-/// Hides the value of `-Dsome.password=…`, quoted or not.
-fn mask_command(command: &str) -> String {
+/// Hides the values of `-Dsome.password=…` in a command or in options of a JVM.
+pub(super) fn mask_command(command: &str) -> String {
     let mut shown = String::with_capacity(command.len());
     let mut rest = command;
     while let Some(at) = rest.find("-D") {

@@ -45,7 +45,7 @@
 //! | module | rule of Flink |
 //! |---|---|
 //! | `config` | `YarnClusterDescriptor.deployInternal`, `setHAClusterIdIfNotSet`, `removeLocalhostBindHostSetting` |
-//! | `wares`, `resources` | `startAppMaster`, `YarnApplicationFileUploader` |
+//! | `wares`, `program`, `resources` | `startAppMaster`, `YarnApplicationFileUploader` |
 //! | `descriptor` | `YarnLocalResourceDescriptor` |
 //! | `command` | `setupApplicationMasterContainer`, `Utils.getStartCommand`, `YarnLogConfigUtil` |
 //! | `environment` | `generateApplicationMasterEnv`, `Utils.setupYarnClassPath` |
@@ -64,8 +64,10 @@ mod context;
 mod descriptor;
 mod environment;
 mod logging;
+mod lookup;
 mod needs;
 mod place;
+mod program;
 mod request;
 mod resources;
 mod wares;
@@ -75,3 +77,6 @@ pub use context::{LocalResource, SubmissionContext};
 pub use needs::{Needs, needs};
 pub use request::{Deploy, LocalDistribution, LocalFile, LocalTree, LogConfig, Request, SubmissionOptions};
 pub use resources::Upload;
+
+#[cfg(test)]
+mod tests;

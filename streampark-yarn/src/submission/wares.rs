@@ -1,20 +1,18 @@
 //! Gathers the files of a submission, in the order in which Flink's client registers them.
 
-use streampark_core::cluster::Submission;
-use streampark_core::flink::{FlinkConfig, FlinkVersion, encode_list_legacy};
-use streampark_core::job::{Launch, Location, Resource, Runtime};
+use streampark_core::flink::{FlinkConfig, FlinkVersion};
+use streampark_core::job::{Launch, Location};
 use streampark_core::{Error, Result};
 
-use super::config::{PYTHON_DRIVER, UserJars, truth};
+use super::config::{UserJars, truth};
 use super::environment::Kerberos;
 use super::logging::LOG4J;
-use super::place::{Place, base_name, list, parent, place, qualified};
+use super::lookup::{below, of_path, of_resource};
+use super::place::{base_name, list, parent, qualified};
+use super::program::{add_optional_jar, add_program, usrlib};
 use super::request::{Deploy, LogConfig, Request};
 use super::resources::{Item, Resources, is_dist_jar};
-use crate::facts::{ClusterFacts, RemoteFile, ResourceType};
-
-const PYTHON_GATEWAY: &str = "org.apache.flink.client.python.PythonGatewayServer";
-const SQL_DRIVER: &str = "org.apache.flink.table.runtime.application.SqlDriver";
+use crate::facts::{ClusterFacts, ResourceType};
 
 /// The files of a submission, and what follows from them.
 pub(super) struct Wares {
@@ -166,7 +164,8 @@ fn is_plugin(path: &str) -> bool {
 
 /// A distribution of another version than the one that is submitted for would read other files.
 fn check_dist(name: &str, version: &FlinkVersion) -> Result<()> {
-    let text = name.trim_start_matches("flink-dist").trim_start_matches('-').trim_end_matches(".jar");
+    let text = name.split_once('-').and_then(|(_, rest)| rest.split_once('-')).map_or("", |(_, version)| version);
+    let text = text.trim_end_matches(".jar");
     match text.parse::<FlinkVersion>() {
         Ok(found) if (found.major(), found.minor()) != (version.major(), version.minor()) => {
             Err(Error::invalid(format!(
@@ -253,103 +252,6 @@ fn archives(request: &Request<'_>, config: &FlinkConfig, launch: Option<&Launch>
     Ok(items)
 }
 
-/// The parts of Flink's `opt/` that a program of this kind needs.
-fn add_optional_jar(resources: &mut Resources, request: &Request<'_>, submission: &Submission) -> Result<()> {
-    let launch = &submission.launch;
-    let class = launch.entry_class.as_deref();
-    let (jar, what) = if launch.runtime == Runtime::Python || class.is_some_and(|class| is_python_class(class)) {
-        (&request.options.python_jar, "a Python program needs flink-python-*.jar of Flink's opt folder; set python_jar")
-    } else if class == Some(SQL_DRIVER) && request.version.at_least(2, 0) {
-        let what = "Flink's SQL driver needs flink-sql-gateway-*.jar of Flink's opt folder; set sql_gateway_jar";
-        (&request.options.sql_gateway_jar, what)
-    } else {
-        return Ok(());
-    };
-    let jar = jar.as_ref().ok_or_else(|| Error::invalid(what))?;
-    let item = of_resource(request, format!("opt/{}", jar.name), jar)?;
-    resources.add_all(vec![item], ResourceType::File)?;
-    Ok(())
-}
-
-fn is_python_class(class: &str) -> bool {
-    class == PYTHON_DRIVER || class == PYTHON_GATEWAY
-}
-
-/// The program's jar, which the JobManager finds by the last part of `pipeline.jars`
-/// (`YarnApplicationClusterEntryPoint.getUserApplicationJar`).
-fn add_program(
-    resources: &mut Resources,
-    request: &Request<'_>,
-    submission: &Submission,
-    config: &mut FlinkConfig,
-    inclusion: UserJars,
-) -> Result<Vec<String>> {
-    let launch = &submission.launch;
-    let Some(jar) = &launch.jar else {
-        let flags = ["-py", "-pym", "--python", "--pyModule"];
-        let is_python = launch.runtime == Runtime::Python
-            || launch.entry_class.as_deref().is_some_and(is_python_class)
-            || launch.args.iter().any(|arg| flags.contains(&arg.as_str()));
-        if !is_python {
-            request.version.require("a program without a jar of its own", 2, 0)?;
-        }
-        return Ok(Vec::new());
-    };
-    check_user_jar(resources, &jar.name)?;
-    let folder = if inclusion == UserJars::Disabled { "usrlib/" } else { "" };
-    let item = of_resource(request, format!("{folder}{}", jar.name), jar)?;
-    let uri = match &jar.location {
-        Location::Remote(url) if base_name(url.path()) == jar.name => url.as_str().to_owned(),
-        _ => format!("file:///{}", jar.name),
-    };
-    // One entry needs no notation of a list, and every version reads this one.
-    config.set("pipeline.jars", encode_list_legacy(&[uri]));
-    resources.add_all(vec![item], ResourceType::File)
-}
-
-fn check_user_jar(resources: &Resources, name: &str) -> Result<()> {
-    if is_dist_jar(name) {
-        return Err(Error::invalid(format!(
-            "the program's jar '{name}' is called like Flink's own flink-dist, which Flink never ships; rename it"
-        )));
-    }
-    match resources.library_called(name) {
-        None => Ok(()),
-        Some(library) => Err(Error::invalid(format!(
-            "the program's jar '{name}' has the name of Flink's own '{library}': one of both would hide the other; leave it \
-             out where it is the same library, else rename it"
-        ))),
-    }
-}
-
-/// Jars beside the program's: those of the program, and a `usrlib` of the cluster or of this machine.
-fn usrlib(
-    request: &Request<'_>,
-    config: &FlinkConfig,
-    launch: Option<&Launch>,
-    resources: &Resources,
-) -> Result<Vec<Item>> {
-    let mut items = Vec::new();
-    let key = "yarn.provided.usrlib.dir";
-    if let Some(path) = config.get(key) {
-        let dir = qualified(path, &request.facts.default_fs);
-        if base_name(&dir) != "usrlib" {
-            return Err(Error::invalid(format!("{key} is '{path}', and the folder must be called usrlib; rename it")));
-        }
-        for file in below(request.facts, &dir, key)? {
-            let relative = file.path.get(dir.len() + 1..).unwrap_or_default();
-            items.push(Item::in_place(format!("usrlib/{relative}"), file));
-        }
-    } else if let Some(tree) = request.options.distribution.as_ref().and_then(|dist| dist.usrlib.as_ref()) {
-        items.extend(Item::of_tree(tree));
-    }
-    for jar in launch.map(|launch| launch.jars.as_slice()).unwrap_or_default() {
-        check_user_jar(resources, &jar.name)?;
-        items.push(of_resource(request, format!("usrlib/{}", jar.name), jar)?);
-    }
-    Ok(items)
-}
-
 fn add_kerberos(resources: &mut Resources, config: &FlinkConfig) -> Result<Kerberos> {
     let mut kerberos = Kerberos::default();
     let text = |key: &str| config.get(key).map(str::trim).filter(|text| !text.is_empty());
@@ -377,66 +279,4 @@ fn add_kerberos(resources: &mut Resources, config: &FlinkConfig) -> Result<Kerbe
         kerberos.principal = Some(principal.to_owned());
     }
     Ok(kerberos)
-}
-
-fn of_resource(request: &Request<'_>, key: String, resource: &Resource) -> Result<Item> {
-    Item::of_resource(key, resource, |url| {
-        let path = qualified(url, &request.facts.default_fs);
-        let decoded = decoded(&path);
-        let found = request.facts.file(&path).or_else(|| request.facts.file(&decoded)).cloned();
-        found.ok_or_else(|| Error::not_found(format!("'{url}' does not exist on the cluster's file system")))
-    })
-}
-
-/// A URL as a Hadoop path.
-fn decoded(url: &str) -> String {
-    let mut bytes = Vec::with_capacity(url.len());
-    let mut rest = url.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let code = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        match (first, code.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            (byte, _) => {
-                bytes.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// A configured path: a file, or all files below a folder under the folder's own name.
-fn of_path(request: &Request<'_>, key: &'static str, path: &str) -> Result<Vec<Item>> {
-    match place(path, &request.facts.default_fs) {
-        Place::Local(path) => match request.local.iter().find(|tree| tree.path == path) {
-            Some(tree) => Ok(Item::of_tree(tree)),
-            None => Err(Error::not_found(format!("'{}' of {key} does not exist on this machine", path.display()))),
-        },
-        Place::Remote(path) => {
-            request.version.require(&format!("a path of the cluster's file system in {key}"), 1, 19)?;
-            let name = base_name(&path);
-            if let Some(file) = request.facts.file(&path) {
-                return Ok(vec![Item::in_place(name, file)]);
-            }
-            let files = below(request.facts, &path, key)?;
-            let relative = |file: &RemoteFile| file.path.get(path.len() + 1..).unwrap_or_default().to_owned();
-            Ok(files.into_iter().map(|file| Item::in_place(format!("{name}/{}", relative(file)), file)).collect())
-        }
-    }
-}
-
-/// The known files below a folder of the cluster.
-fn below<'a>(facts: &'a ClusterFacts, dir: &str, key: &str) -> Result<Vec<&'a RemoteFile>> {
-    let inside = |file: &&RemoteFile| file.path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
-    let mut files: Vec<&RemoteFile> = facts.files.iter().filter(inside).collect();
-    if files.is_empty() {
-        return Err(Error::not_found(format!(
-            "'{dir}' of {key} is empty or does not exist on the cluster's file system"
-        )));
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
 }

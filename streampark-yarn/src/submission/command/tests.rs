@@ -89,12 +89,15 @@ fn options_that_would_not_arrive_are_refused() {
         ("-Dx='$PWD'", "holds $ between single quotes, where it is expanded nevertheless"),
         ("-Dx=$(id)", "holds $ before something that is no name of a variable"),
         ("-Dx=$1", "holds $ before something that is no name of a variable"),
+        ("-Dx=${", "holds $ before something that is no name of a variable"),
+        ("-Dx=${HOME:-a}", "holds $ before something that is no name of a variable"),
         ("-Dx= \"\"", "holds nothing between two double quotes"),
         ("-Dx='a\"b'", "holds a double quote between single quotes"),
         ("-Dx='a  b'", "holds two blanks in a row between quotes, which Flink makes one"),
         ("-Dx=a;b", "holds ; outside of quotes, which ends or redirects the command"),
         ("-Dx={a,b}", "holds {, which makes several words of one"),
-        ("-Dx=1 #2", "holds a word that begins with #, which is a comment"),
+        ("-Dx=1 #2", "holds # in a word that is no option, which a shell reads its own way"),
+        ("~$NONE", "holds ~ in a word that is no option, which a shell reads its own way"),
         ("-Dx='a", "has a ' that is not closed"),
     ] {
         assert!(refused(text).starts_with(&format!("env.java.opts.all {what}: ")), "{text}: {}", refused(text));
@@ -103,7 +106,7 @@ fn options_that_would_not_arrive_are_refused() {
         "-XX:HeapDumpPath=<LOG_DIR> -XX:+UseG1GC",
         "-Djava.security.auth.login.config=$PWD/jaas.conf -Da={{JAVA_HOME}} -Db=${HOME}",
         "-Dx='a b;c|d&e(f)#g*'",
-        "-Dregex=^a.*$",
+        "-Dregex=^a.*$ -Dcolor=#fff -Dhome=~",
         "-Dx=\"ab\"",
         "",
     ] {
