@@ -125,7 +125,9 @@ async fn lives_and_moves_to_another_application(scene: &Scene) {
     let mut first = scene.counting(job, 1, "moves", &[]);
     first.run.deployment = cluster.reserve(&first.run.key).await.unwrap();
     assert!(matches!(cluster.lookup(&first.run).await.unwrap(), Lookup::NeverArrived));
+    let began = Instant::now();
     let accepted = cluster.submit(&first).await.unwrap();
+    println!("{:6} ms from the call to YARN's word that it accepted the application", began.elapsed().as_millis());
     assert_eq!((accepted.deployment.clone(), accepted.already_there), (first.run.deployment.clone(), false));
     let again = cluster.submit(&first).await.unwrap();
     assert_eq!((again.deployment, again.already_there), (accepted.deployment, true));
@@ -491,12 +493,6 @@ async fn all(hadoop: &str, flink: &'static str, outages: bool) {
     step("plan and diagnosis");
     bad_input(&scene).await;
     step("bad input");
-    lives_and_moves_to_another_application(&scene).await;
-    step("lives and moves");
-    fails_with_its_reason(&scene).await;
-    step("fails with its reason");
-    fails_unobserved(&scene).await;
-    step("fails unobserved");
     programs_that_do_not_start(&scene).await;
     step("programs that do not start");
     sql_succeeds_and_tells_the_statement_at_fault(&scene).await;
@@ -505,6 +501,12 @@ async fn all(hadoop: &str, flink: &'static str, outages: bool) {
     step("a session");
     the_supervisor_brings_it_back(&scene).await;
     step("the supervisor");
+    lives_and_moves_to_another_application(&scene).await;
+    step("lives and moves");
+    fails_with_its_reason(&scene).await;
+    step("fails with its reason");
+    fails_unobserved(&scene).await;
+    step("fails unobserved");
     if outages {
         a_lost_answer_is_one_application(&scene).await;
         step("a lost answer");
