@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -c streampark-py/pyproject.toml --timeout 600
 TALLY := python3 $(SERVERS)/tally.py
 
 # The lanes of `make test`, in order; the YARN lane joins them with its first test file.
-LANES := test-unit test-flink $(if $(wildcard tests/tests/yarn*.rs),test-yarn)
+LANES := test-unit test-flink test-projects $(if $(wildcard tests/tests/yarn*.rs),test-yarn)
 
 # Assignments that a recipe evaluates in its shell: each script prints where the thing is.
 flink_env = export STREAMPARK_TEST_FLINK_1="$$($(SERVERS)/flink.sh $(FLINK_1))" \
@@ -56,6 +56,13 @@ test-flink: system venv ## against real Flink, both major versions
 		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'flink*' \
 		-- $(SERVERS)/develop.sh \
 		-- $(PYTEST) -m flink streampark-py/tests
+
+.PHONY: test-projects
+test-projects: system-projects ## real Git servers, Maven and Gradle builds; what they build runs on real Flink
+	@$(flink_env)
+	$(TALLY) test-projects \
+		-- $(CARGO) test --locked --no-fail-fast -p streampark-core --features git,objects -- build:: project:: platform::projects \
+		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'projects*'
 
 .PHONY: test-yarn
 test-yarn: system-hadoop venv ## against real Hadoop with real Flink
@@ -112,11 +119,13 @@ docs: ## the API documentation, in target/doc
 runner: system ## rebuilds the embedded SQL runner after a change of its source
 	streampark-core/runner/build.sh "$$($(SERVERS)/flink.sh $(FLINK_1))"
 
-.PHONY: system system-hadoop venv
+.PHONY: system system-hadoop system-projects venv
 system:
 	@$(SERVERS)/system.sh
 system-hadoop:
 	@$(SERVERS)/system.sh hadoop
+system-projects:
+	@$(SERVERS)/system.sh projects
 venv:
 	@$(SERVERS)/venv.sh >/dev/null
 .ONESHELL:

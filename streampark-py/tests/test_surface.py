@@ -68,3 +68,18 @@ def test_the_readmes_example_runs(monkeypatch: pytest.MonkeyPatch, cluster: sp.M
     monkeypatch.setattr(sp, "StandaloneCluster", stand_in)
     exec(compile(code, "README.md", "exec"), {"token": "t0ken", "secret": "SECret"})
     assert len(cluster.log()) == 1
+
+
+def test_the_guide_runs_from_top_to_bottom(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", source, re.DOTALL)
+    assert len(blocks) == 9
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, object] = {"__name__": "guide"}
+    for number, block in enumerate(blocks):
+        exec(compile(block, f"docs/python.md, block {number + 1}", "exec"), space)
+    printed = capsys.readouterr().out
+    for part in ("name: orders-2", "spec_changed", "info this is a test message", "already_exists False", "1 gb"):
+        assert part in printed

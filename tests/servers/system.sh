@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# system.sh [hadoop]: checks that what the demo and the tests need is on this machine, with "hadoop" also Maven. As root on Debian or Ubuntu it
+# system.sh [hadoop|projects]: checks that what the demo and the tests need is on this machine, with "hadoop" also Maven,
+# with "projects" also Maven, Gradle, Git and an ssh server. As root on Debian or Ubuntu it
 # installs what is missing; elsewhere it ends with one line that names what is missing and the command that installs it.
 # Needed: a C compiler, Rust, Python 3.9 with venv, and a JDK 11 or 17 (the jar jobs are compiled here).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 target="${1:-}"
-case "$target" in "" | hadoop) ;; *) die "usage: system.sh [hadoop]" ;; esac
+case "$target" in "" | hadoop | projects) ;; *) die "usage: system.sh [hadoop|projects]" ;; esac
 rust_wanted="$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$REPO_ROOT/Cargo.toml")"
 
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
@@ -32,9 +33,14 @@ look() {
         missing+=("a Java compiler")
         packages+=("$jdk_package")
     fi
-    if [ "$target" = hadoop ] && ! command -v mvn >/dev/null; then
+    if [ -n "$target" ] && ! command -v mvn >/dev/null; then
         missing+=(Maven)
         packages+=(maven)
+    fi
+    if [ "$target" = projects ]; then
+        command -v gradle >/dev/null || { missing+=(Gradle); packages+=(gradle); }
+        command -v git >/dev/null || { missing+=(Git); packages+=(git); }
+        [ -x /usr/sbin/sshd ] || [ -x /usr/bin/sshd ] || { missing+=("an ssh server"); packages+=(openssh-server); }
     fi
 }
 

@@ -1,11 +1,13 @@
 //! A real Flink for the tests, and the jobs that run on it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use streampark_core::cluster::suite::{Behaviour, Stage};
 use streampark_core::cluster::{Cluster, LocalCluster, LocalClusterBuilder, Submission};
 use streampark_core::job::{JarProgram, JobId, Launch, Program, ProgramContext, RunRef};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::output::{elements, faults};
 
@@ -23,12 +25,19 @@ pub fn homes() -> [String; 2] {
     ["STREAMPARK_TEST_FLINK_1", "STREAMPARK_TEST_FLINK_2"].map(variable)
 }
 
+/// A turn to start Flink: tests of one program wait for each other, because two cores carry one at a time.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
+}
+
 /// Describes a small Flink in `work` whose tasks without a JobManager end soon.
 pub fn small_flink(home: &str, work: &Path, slots: u32) -> LocalClusterBuilder {
     LocalCluster::builder()
         .flink_home(home)
         .work_dir(work)
         .slots(slots)
+        .timeout(Duration::from_secs(180))
         .config("jobmanager.memory.process.size", "1024m")
         .config("taskmanager.memory.process.size", "1536m")
         .config("taskmanager.memory.managed.size", "64m")

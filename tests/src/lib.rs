@@ -9,4 +9,5 @@ pub mod hadoop;
 pub mod output;
 pub mod process;
 pub mod proxy;
+pub mod sources;
 pub mod webhook;

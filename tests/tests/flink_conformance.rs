@@ -9,7 +9,7 @@ use streampark_core::cluster::suite::{self, Stage as _};
 use streampark_core::cluster::{Cluster as _, LocalCluster, StandaloneCluster};
 use streampark_core::flink::RestOptions;
 use streampark_tests::certificates::Certificates;
-use streampark_tests::flink::{FlinkStage, small_flink, variable};
+use streampark_tests::flink::{FlinkStage, small_flink, turn, variable};
 use streampark_tests::gateway::{Gateway, GatewayOptions};
 
 const TOKEN: &str = "Bearer t0ken";
@@ -57,6 +57,7 @@ async fn behind_tls(flink: &LocalCluster, folder: &Path) {
 }
 
 async fn all(home: &str) {
+    let _turn = turn().await;
     let folder = tempfile::tempdir().unwrap();
     let work = folder.path().join("flink");
     let flink = small_flink(&variable(home), &work, 16).start().await.unwrap();

@@ -12,6 +12,7 @@ use streampark_core::platform::{Job, WaitOptions};
 use streampark_core::store::SqliteStore;
 use streampark_core::{EventKind, StreamPark};
 use streampark_tests::output::{elements, faults};
+use streampark_tests::process::Program;
 use streampark_tests::proxy::Proxy;
 use streampark_tests::webhook::Receiver;
 
@@ -226,6 +227,71 @@ async fn a_frozen_cluster_is_told_and_nothing_restarts(scene: &Scene) {
     canceled(&job).await;
 }
 
+async fn killed_while_it_submits_it_runs_once(scene: &Scene) {
+    for (round, millis) in [20_u64, 120, 250, 400, 700].into_iter().enumerate() {
+        let name = format!("killed-{round}");
+        let mut spec = scene.counting(&name, &[]).cluster("flink");
+        spec.alerts.clear();
+        let arguments = [
+            scene.path(&format!("{name}.db")),
+            scene.flink.address().to_owned(),
+            scene.path("cache"),
+            spec.to_json().unwrap(),
+        ];
+        let mut first = Program::start("submits", &arguments);
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        first.kill();
+        let mut second = Program::start("submits", &arguments);
+        assert!(second.hear::<bool>());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let jobs = scene.flink.rest().jobs().await.unwrap();
+        let mine: Vec<_> = jobs.iter().filter(|job| job.name.contains(&name)).collect();
+        assert_eq!(mine.len(), 1, "killed after {millis} ms: {mine:?}");
+        scene.flink.rest().cancel(&mine[0].jid).await.unwrap();
+        second.kill();
+        scene.assert_whole(&name);
+    }
+}
+
+/// A process of the same arguments, environment and folder as `pid`.
+fn twin(pid: i32) -> std::process::Command {
+    use std::os::unix::ffi::OsStringExt as _;
+    let read = |what: &str| {
+        let all = std::fs::read(format!("/proc/{pid}/{what}")).unwrap();
+        let parts = all.split(|byte| *byte == 0).filter(|part| !part.is_empty());
+        parts.map(|part| std::ffi::OsString::from_vec(part.to_vec())).collect::<Vec<_>>()
+    };
+    let line = read("cmdline");
+    let mut command = std::process::Command::new(&line[0]);
+    command.args(&line[1..]).current_dir(std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    for variable in read("environ") {
+        let text = variable.to_string_lossy().into_owned();
+        if let Some((key, value)) = text.split_once('=') {
+            command.env(key, value);
+        }
+    }
+    command
+}
+
+async fn a_killed_job_manager_is_no_second_copy(scene: &Scene) {
+    let job = scene.begin(scene.counting("orphaned", &[])).await;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let mut next = twin(scene.flink.process_ids().0.unwrap());
+    scene.flink.kill_job_manager().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut job_manager = next.spawn().unwrap();
+    generation(&job, 2).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let runs = job.runs(2).await.unwrap();
+    assert!(runs[0].restored_from.as_ref().is_some_and(|point| point.kind == RestoreKind::Checkpoint), "{runs:#?}");
+    canceled(&job).await;
+    scene.assert_whole("orphaned");
+    scene.told("job_vanished", 1).await;
+    job_manager.kill().unwrap();
+    job_manager.wait().unwrap();
+}
+
 async fn all(home: &str) {
     let scene = Scene::start(home).await;
     fails_and_comes_back(&scene).await;
@@ -233,6 +299,8 @@ async fn all(home: &str) {
     sql_runs_and_tells_the_statement_at_fault(&scene).await;
     a_lost_answer_runs_once(&scene).await;
     a_frozen_cluster_is_told_and_nothing_restarts(&scene).await;
+    killed_while_it_submits_it_runs_once(&scene).await;
+    a_killed_job_manager_is_no_second_copy(&scene).await;
     scene.finish().await;
 }
 

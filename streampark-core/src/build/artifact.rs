@@ -46,6 +46,15 @@ pub struct Artifact {
     pub files: Vec<ArtifactFile>,
     /// When the build ended.
     pub built_at: Timestamp,
+    /// The build that made it, where a queue ran it.
+    #[serde(default)]
+    pub build: Option<String>,
+    /// The rule that made `job_jar` the job's jar, in words.
+    #[serde(default)]
+    pub rule: String,
+    /// What else the build left behind, and why it is not the job's jar.
+    #[serde(default)]
+    pub passed: Vec<(String, String)>,
     /// Facts for people: JDK, options, duration.
     #[serde(default)]
     pub facts: std::collections::BTreeMap<String, String>,
@@ -71,6 +80,9 @@ impl Artifact {
             job_jar,
             files: Vec::new(),
             built_at,
+            build: None,
+            rule: String::new(),
+            passed: Vec::new(),
             facts: std::collections::BTreeMap::new(),
         }
     }

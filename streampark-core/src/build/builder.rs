@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::environment::BuildEnvironment;
 use crate::Result;
 
 /// What a running build tells.
@@ -30,16 +31,44 @@ pub struct BuildRequest {
     pub folder: PathBuf,
     /// The modules wanted, as the tool spells them; empty is all.
     pub modules: Vec<String>,
+    /// Names the build: its processes carry it in their environment.
+    pub id: String,
+    /// What the build sees of this process's environment.
+    pub env: BuildEnvironment,
     /// The build is ended, with its whole process tree, after this time.
     pub timeout: Duration,
+    /// The build is ended when it has printed more bytes than this.
+    pub max_output: u64,
     /// Takes the output as it comes.
     pub log: LogSink,
 }
 
 impl BuildRequest {
-    /// A build of all modules in `folder`, at most an hour, whose output nobody wants.
+    /// A build of all modules in `folder`, at most an hour and 64 MiB of output, which nobody wants to see.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), modules: Vec::new(), timeout: Duration::from_secs(3600), log: Arc::new(|_| {}) }
+        Self {
+            folder: folder.into(),
+            modules: Vec::new(),
+            id: uuid::Uuid::now_v7().to_string(),
+            env: BuildEnvironment::default(),
+            timeout: Duration::from_secs(3600),
+            max_output: 64 << 20,
+            log: Arc::new(|_| {}),
+        }
+    }
+
+    /// Names the modules wanted.
+    #[must_use]
+    pub fn with_modules<M: Into<String>>(mut self, modules: impl IntoIterator<Item = M>) -> Self {
+        self.modules = modules.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets who takes the output; must not block.
+    #[must_use]
+    pub fn with_log(mut self, log: impl Fn(BuildEvent) + Send + Sync + 'static) -> Self {
+        self.log = Arc::new(log);
+        self
     }
 }
 
@@ -48,6 +77,7 @@ impl fmt::Debug for BuildRequest {
         f.debug_struct("BuildRequest")
             .field("folder", &self.folder)
             .field("modules", &self.modules)
+            .field("id", &self.id)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

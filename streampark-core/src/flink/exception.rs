@@ -2,6 +2,7 @@
 //! trying again can help.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,25 @@ pub struct RootCause {
     /// What the cluster's failure enrichers said (`jobmanager.failure-enrichers`).
     pub labels: BTreeMap<String, String>,
 }
+
+/// What Flink threw when it refused a call: the source of an [`Error`](crate::Error), by which the whole
+/// trace can be read. Its own `Display` and `Debug` are the class alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RemoteException(pub RootCause);
+
+impl fmt::Display for RemoteException {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Flink threw {}", self.0.class)
+    }
+}
+
+impl fmt::Debug for RemoteException {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RemoteException({})", self.0.class)
+    }
+}
+
+impl std::error::Error for RemoteException {}
 
 impl RootCause {
     /// Reads a stack trace as Java prints it; never fails, text that is no trace becomes the message.

@@ -19,7 +19,7 @@ mod units;
 mod version;
 
 pub use config::{FlinkConfig, JAVA_17_OPTIONS, decode_list, encode_list_json, encode_list_legacy};
-pub use exception::{Cause, FailureClass, RootCause};
+pub use exception::{Cause, FailureClass, RemoteException, RootCause};
 pub use id::{FlinkJobId, TriggerId};
 pub use memory::{JobManagerMemory, TaskManagerMemory};
 pub use rest::{JobStatus, RestClient, RestOptions};

@@ -23,6 +23,8 @@ pub struct StreamParkBuilder {
     twice: Option<String>,
     programs: ProgramRegistry,
     resolver: Option<Arc<dyn Resolve>>,
+    #[cfg(feature = "build")]
+    projects: Option<super::projects::Projects>,
     cache: Option<PathBuf>,
     clock: SharedClock,
     options: SupervisorOptions,
@@ -38,6 +40,8 @@ impl StreamParkBuilder {
             twice: None,
             programs: ProgramRegistry::new(),
             resolver: None,
+            #[cfg(feature = "build")]
+            projects: None,
             cache: None,
             clock: Arc::new(SystemClock),
             options: SupervisorOptions::default(),
@@ -96,6 +100,13 @@ impl StreamParkBuilder {
         self
     }
 
+    /// Lets jobs name modules of these projects.
+    #[cfg(feature = "build")]
+    pub fn projects(mut self, projects: super::projects::Projects) -> Self {
+        self.projects = Some(projects);
+        self
+    }
+
     /// Keeps downloaded and generated files here. Default: `streampark` in the system's folder for
     /// temporary files.
     pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -141,7 +152,11 @@ impl StreamParkBuilder {
         for (name, channel) in self.channels {
             dispatcher.add(name, channel)?;
         }
-        let context = ProgramContext::new(cache).with_resolver(self.resolver);
+        #[cfg(feature = "build")]
+        let resolver = super::projects::resolver(self.projects.as_ref(), self.resolver, &store);
+        #[cfg(not(feature = "build"))]
+        let resolver = self.resolver;
+        let context = ProgramContext::new(cache).with_resolver(resolver);
         let mut parts = SupervisorParts::new(Arc::clone(&store), context.clone(), self.clock)
             .with_programs(self.programs.clone())
             .with_options(self.options);
@@ -151,7 +166,15 @@ impl StreamParkBuilder {
         let supervisor = Supervisor::start(parts).await?;
         wake_on_alerts(&supervisor, Arc::downgrade(&dispatcher));
         dispatcher.notify();
-        let shared = Shared { store, supervisor, dispatcher, programs: self.programs, context };
+        let shared = Shared {
+            store,
+            supervisor,
+            dispatcher,
+            programs: self.programs,
+            context,
+            #[cfg(feature = "build")]
+            projects: self.projects,
+        };
         Ok(StreamPark { shared: Arc::new(shared), actor: StreamPark::DEFAULT_ACTOR.into() })
     }
 }

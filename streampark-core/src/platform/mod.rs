@@ -6,6 +6,8 @@ mod events;
 mod job;
 mod jobs;
 mod platform;
+#[cfg(feature = "build")]
+mod projects;
 
 pub use builder::StreamParkBuilder;
 pub use clusters::{Channels, Clusters};
@@ -13,3 +15,5 @@ pub use events::EventStream;
 pub use job::{Job, SuspendOptions, WaitOptions};
 pub use jobs::Jobs;
 pub use platform::StreamPark;
+#[cfg(feature = "build")]
+pub use projects::{Origin, Project, Projects, ProjectsOptions};

@@ -22,6 +22,8 @@ pub(super) struct Shared {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) programs: ProgramRegistry,
     pub(super) context: ProgramContext,
+    #[cfg(feature = "build")]
+    pub(super) projects: Option<super::projects::Projects>,
 }
 
 /// A running engine: supervises jobs in the caller's tokio runtime until [`shutdown`](Self::shutdown).
@@ -85,6 +87,21 @@ impl StreamPark {
     /// The channels.
     pub fn channels(&self) -> Channels {
         Channels::new(self.clone())
+    }
+
+    /// The projects whose modules jobs may name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the engine was started without any.
+    #[cfg(feature = "build")]
+    pub fn projects(&self) -> Result<super::projects::Projects> {
+        self.shared.projects.clone().ok_or_else(|| {
+            crate::Error::new(
+                crate::ErrorKind::Unsupported,
+                "the engine was started without projects; open some with Projects::open and hand them to the builder",
+            )
+            .with_operation("platform.projects")
+        })
     }
 
     /// Every event from now on, as it is committed.

@@ -4,8 +4,10 @@
 pub mod git;
 mod git_ref;
 mod git_url;
+mod local;
 mod source;
 
 pub use git_ref::GitRef;
 pub use git_url::{GitScheme, GitUrl};
+pub use local::LocalSource;
 pub use source::{Checkout, CheckoutOptions, ProgressSink, Revision, Source, SyncOptions, SyncProgress, SyncReport};

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::act;
 use super::command::Command;
-use super::machine::{Answer, Call, CallKind, Facts, Input, Machine, Setting, Step};
+use super::machine::{Call, CallKind, Facts, Input, Machine, Setting, Step};
 use super::shared::{Message, Shared, Slot};
 use super::view::JobView;
 use crate::job::JobId;
@@ -262,7 +262,7 @@ impl Keeper {
             tokio::select! {
                 () = killed.cancelled() => {}
                 answer = act::carry_out(&shared, errand) => {
-                    let answer: Answer = answer;
+                    let answer = Box::new(answer);
                     // The keeper may have been given up.
                     let _ = answers.send(Message::Input(Input::Answered { run, trigger, answer })).await;
                 }

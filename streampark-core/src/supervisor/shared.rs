@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::command::Command;
@@ -70,7 +72,13 @@ pub(super) struct Shared {
     slots: RwLock<Slots>,
     clusters: RwLock<BTreeMap<String, Arc<Watch>>>,
     trouble: Mutex<Option<String>>,
+    /// When this process was last seen to get no time.
+    starved: Mutex<Option<Instant>>,
 }
+
+/// How often the pulse of this process is felt, and how late it may be.
+const PULSE: Duration = Duration::from_millis(250);
+const LATE: Duration = Duration::from_millis(750);
 
 pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,6 +104,7 @@ impl Shared {
             slots: RwLock::default(),
             clusters: RwLock::default(),
             trouble: Mutex::default(),
+            starved: Mutex::default(),
             options,
         }
     }
@@ -126,6 +135,27 @@ impl Shared {
 
     pub(super) fn facts(&self, name: &str) -> Option<Facts> {
         self.watch(name).map(|watch| watch.facts())
+    }
+
+    /// Feels whether this process gets its time: one that does not takes every cluster for silent.
+    pub(super) async fn feel_pulse(self: Arc<Self>) {
+        loop {
+            let began = Instant::now();
+            tokio::select! {
+                () = self.closing.cancelled() => return,
+                () = tokio::time::sleep(PULSE) => {}
+            }
+            if began.elapsed() > PULSE + LATE {
+                tracing::warn!(late = ?(began.elapsed() - PULSE), "this process got no time; silence of clusters is not counted");
+                *lock(&self.starved) = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Whether this process got no time lately, so that a cluster that seems silent may have answered.
+    pub(super) fn was_starved(&self) -> bool {
+        let window = self.options.observe_timeout + self.options.interval;
+        lock(&self.starved).is_some_and(|at| at.elapsed() < window)
     }
 
     pub(super) fn trouble(&self) -> Option<String> {

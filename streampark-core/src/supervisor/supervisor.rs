@@ -60,6 +60,7 @@ impl Supervisor {
             let record = records.iter().find(|record| record.name == name).cloned();
             begin_watching(&shared, name, cluster, record);
         }
+        shared.tasks.spawn(Arc::clone(&shared).feel_pulse());
         for row in rows {
             keeper::keep(&shared, row);
         }
@@ -141,11 +142,13 @@ impl SupervisorHandle {
         event.job = Some(job.id);
         event.job_name = Some(job.name.clone());
         event.run = job.run_key();
-        let mut batch = Batch::default();
-        batch.spec = Some(SpecVersion::new(job.id, 1, spec.clone(), &event.actor, event.at));
-        batch.job = Some(job.clone());
-        batch.runs = run.iter().cloned().collect();
-        batch.events.push(event);
+        let batch = Batch {
+            spec: Some(SpecVersion::new(job.id, 1, spec.clone(), &event.actor, event.at)),
+            job: Some(job.clone()),
+            runs: run.iter().cloned().collect(),
+            events: vec![event],
+            ..Batch::default()
+        };
         let committed = shared.commit(batch).await?;
         let mut job = job;
         job.revision = committed.revision;

@@ -165,8 +165,7 @@ impl World {
     }
 
     async fn history(&self, job: JobId) -> Vec<String> {
-        let mut filter = EventFilter::default();
-        filter.job = Some(job);
+        let filter = EventFilter { job: Some(job), ..EventFilter::default() };
         self.store
             .events(&filter)
             .await
@@ -177,9 +176,7 @@ impl World {
     }
 
     async fn count(&self, job: JobId, kind: EventKind) -> usize {
-        let mut filter = EventFilter::default();
-        filter.job = Some(job);
-        filter.kinds = vec![kind];
+        let filter = EventFilter { job: Some(job), kinds: vec![kind], ..EventFilter::default() };
         self.store.events(&filter).await.unwrap().len()
     }
 

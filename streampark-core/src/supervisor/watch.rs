@@ -278,9 +278,10 @@ async fn answered(shared: &Arc<Shared>, watch: &Watch) {
 
 async fn missed(shared: &Arc<Shared>, watch: &Watch, error: &Error) {
     let now = shared.clock.now();
+    let own_fault = error.kind() == ErrorKind::Timeout && shared.was_starved();
     let newly = {
         let mut status = lock(&watch.status);
-        status.misses = status.misses.saturating_add(1);
+        status.misses = status.misses.saturating_add(u32::from(!own_fault));
         status.last_error = Some(error.chain());
         let known = status.record.unreachable_since.is_some();
         (status.misses >= shared.options.misses.max(1) && !known).then(|| status.record.clone())

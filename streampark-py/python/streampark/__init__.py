@@ -13,6 +13,8 @@
 What the engine says goes to :mod:`logging`, to loggers below ``streampark``.
 """
 
+import logging as _logging
+
 from streampark import flink
 from streampark._streampark import __version__
 from streampark.aio import AsyncChannels, AsyncClusters, AsyncEventStream, AsyncJob, AsyncJobs, AsyncStreamPark
@@ -76,6 +78,8 @@ from streampark.spec import (
 )
 from streampark.stores import MemoryStore, SqliteStore
 from streampark.yarn import Check, CollectedDistributions, Diagnosis, Identity, SessionState, YarnCluster
+
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())
 
 __all__ = [
     "Alert",

@@ -190,8 +190,9 @@ class AsyncStreamPark:
 class AsyncEventStream(AsyncIterator[Event]):
     """Events as they are committed, from the moment at which this stream was made.
 
-    One follower per stream. One that is too slow gets an :class:`~streampark.ExhaustedError` whose context says how many events it
-    ``missed``; iterating on goes on with the oldest one still kept, and the history has them all.
+    Each follower needs a stream of its own. One that is too slow gets an :class:`~streampark.ExhaustedError` whose
+    context says how many events it ``missed``; iterating on goes on with the oldest one still kept, and the history
+    has them all.
     """
 
     def __init__(self, native: _streampark.Events, timeout: Duration | None) -> None:
@@ -362,7 +363,7 @@ class AsyncJob:
         spec = (spec or await self.spec()).replace(**changes)
         await self._engine.update(self.id, json.dumps(spec.to_dict()))
 
-    async def copy(self, name: str, **changes: Unpack[SpecFields]) -> AsyncJob:
+    async def copy(self, name: str, **changes: Unpack[SpecChanges]) -> AsyncJob:
         """Creates another job like this one, with another name and these fields changed."""
         spec = (await self.spec()).replace(name=name, **changes)
         return AsyncJob(self._engine, *await self._engine.create(json.dumps(spec.to_dict())))

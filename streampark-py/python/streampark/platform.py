@@ -172,8 +172,9 @@ class StreamPark:
 class EventStream(Iterator[Event]):
     """Events as they are committed, from the moment at which this stream was made.
 
-    One follower per stream. One that is too slow gets an :class:`~streampark.ExhaustedError` whose context says how many events it
-    ``missed``; iterating on goes on with the oldest one still kept, and the history has them all.
+    Each follower needs a stream of its own. One that is too slow gets an :class:`~streampark.ExhaustedError` whose
+    context says how many events it ``missed``; iterating on goes on with the oldest one still kept, and the history
+    has them all.
     """
 
     def __init__(self, native: _streampark.Events, timeout: Duration | None) -> None:
@@ -351,7 +352,7 @@ class Job:
         spec = (spec or self.spec()).replace(**changes)
         self._engine.update(self.id, json.dumps(spec.to_dict())).wait()
 
-    def copy(self, name: str, **changes: Unpack[SpecFields]) -> Job:
+    def copy(self, name: str, **changes: Unpack[SpecChanges]) -> Job:
         """Creates another job like this one, with another name and these fields changed."""
         spec = self.spec().replace(name=name, **changes)
         return Job(self._engine, *self._engine.create(json.dumps(spec.to_dict())).wait())

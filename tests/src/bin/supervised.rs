@@ -13,6 +13,7 @@ use streampark_core::alert::Webhook;
 use streampark_core::cluster::StandaloneCluster;
 use streampark_core::job::{JobSpec, Launch, Location, Program, ProgramContext, ProgramSpec, Resource, RestartPolicy};
 use streampark_core::store::{EventFilter, JobFilter, SqliteStore};
+use streampark_core::supervisor::Knowledge;
 use streampark_core::{Error, EventKind, Result, StreamPark};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -58,6 +59,7 @@ async fn main() -> Result<()> {
         let answer = match line.as_str() {
             "create" => create(&platform, addresses.len(), webhook != "-").await?,
             "states" => states(&platform).await?,
+            "observed" => json!(observed(&platform).await?),
             "failures" => events(&platform, &[EventKind::RunFailed]).await?,
             "submissions" => events(&platform, &[EventKind::SubmissionAccepted]).await?,
             "alerts" => events(&platform, &[EventKind::AlertRaised]).await?,
@@ -102,6 +104,12 @@ async fn states(platform: &StreamPark) -> Result<Value> {
         *counts.entry(view.job.state.to_string()).or_default() += 1;
     }
     Ok(json!(counts))
+}
+
+/// How many jobs are seen on their clusters now.
+async fn observed(platform: &StreamPark) -> Result<usize> {
+    let views = platform.jobs().list(&JobFilter::default()).await?;
+    Ok(views.iter().filter(|view| matches!(view.knowledge, Knowledge::Observed(_))).count())
 }
 
 /// Job name and time in milliseconds since 1970 of each event of these kinds.

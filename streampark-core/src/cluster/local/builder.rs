@@ -142,8 +142,7 @@ impl LocalClusterBuilder {
         let Some(roster) = Roster::read(work) else { return Ok(None) };
         let alike = self.adopt && roster.settings == self.settings(home);
         if alike && roster.all().count() > self.task_managers && roster.all().all(|process| process.is_alive()) {
-            let overview = RestClient::connect_to(&roster.address)?.overview().await;
-            if overview.is_ok_and(|overview| overview.taskmanagers as usize >= self.task_managers) {
+            if self.is_whole(&RestClient::connect_to(&roster.address)?).await {
                 return Ok(Some(roster));
             }
         }
@@ -207,15 +206,30 @@ impl LocalClusterBuilder {
             task_managers.push(process);
             roster.write(work)?;
         }
-        self.await_answer(&address, &mut job_manager, &mut task_managers).await?;
+        self.await_answer(&address, &work.join("log"), &mut job_manager, &mut task_managers).await?;
         Ok(Started { roster, job_manager: Some(job_manager), task_managers })
     }
 
-    async fn await_answer(&self, address: &str, job_manager: &mut Java, task_managers: &mut [Java]) -> Result<()> {
+    /// Whether all TaskManagers are there with their slots, which they offer a moment later.
+    async fn is_whole(&self, rest: &RestClient) -> bool {
+        let configured = self.config.get("taskmanager.numberOfTaskSlots").and_then(|slots| slots.parse().ok());
+        let slots = configured.unwrap_or(self.slots) as usize * self.task_managers;
+        rest.overview().await.is_ok_and(|overview| {
+            overview.taskmanagers as usize >= self.task_managers && overview.slots_total as usize >= slots
+        })
+    }
+
+    async fn await_answer(
+        &self,
+        address: &str,
+        logs: &Path,
+        job_manager: &mut Java,
+        task_managers: &mut [Java],
+    ) -> Result<()> {
         let rest = RestClient::connect_to(address)?;
         let deadline = Instant::now() + self.timeout;
         loop {
-            if rest.overview().await.is_ok_and(|overview| overview.taskmanagers as usize >= self.task_managers) {
+            if self.is_whole(&rest).await {
                 return Ok(());
             }
             let dead = job_manager.death().or_else(|| task_managers.iter_mut().find_map(Java::death));
@@ -230,7 +244,8 @@ impl LocalClusterBuilder {
                         self.task_managers, self.timeout
                     ),
                 )
-                .with_operation("local.start"));
+                .with_operation("local.start")
+                .with_context("log", logs.display()));
             }
             sleep(Duration::from_millis(100)).await;
         }

@@ -126,6 +126,8 @@ pub(super) struct Java {
     child: Child,
     pub(super) identity: Option<Identity>,
     log: PathBuf,
+    /// Where the log of this process begins: an earlier one may have written to the same file.
+    begin: usize,
 }
 
 impl Java {
@@ -134,11 +136,12 @@ impl Java {
         let out = File::create(log.with_extension("out"))?;
         let err = out.try_clone()?;
         command.stdin(Stdio::null()).stdout(out).stderr(err).kill_on_drop(true);
+        let begin = std::fs::metadata(log).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
         let child = command.spawn().map_err(|source| {
             Error::new(ErrorKind::Io, "java cannot be started").with_operation("local.start").with_source(source)
         })?;
         let identity = child.id().and_then(Identity::of);
-        Ok(Self { child, identity, log: log.to_owned() })
+        Ok(Self { child, identity, log: log.to_owned(), begin })
     }
 
     /// The error of a process that ended by itself; None while it runs.
@@ -146,7 +149,8 @@ impl Java {
         let status = self.child.try_wait().ok().flatten()?;
         let printed = std::fs::read_to_string(self.log.with_extension("out")).unwrap_or_default();
         let logged = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let text = if logged.contains("Exception") { logged } else { printed };
+        let logged = logged.get(self.begin..).unwrap_or_default();
+        let text = if logged.contains("Exception") { logged } else { &printed };
         let line = text
             .lines()
             .find(|line| line.contains("Exception") || line.contains("Error"))

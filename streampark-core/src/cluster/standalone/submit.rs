@@ -1,12 +1,14 @@
 //! From a submission to the requests that carry it: what plans show is what is sent.
 
+use std::error::Error as _;
+
 use serde_json::Value;
 use url::Url;
 
 use crate::cluster::plan::{Plan, PlanBody, PlanStep};
 use crate::cluster::submission::Submission;
-use crate::flink::RestClient;
 use crate::flink::rest::{ClaimMode as Claim, RunJar};
+use crate::flink::{RemoteException, RestClient};
 use crate::job::{ClaimMode, Location, Resource, Runtime, SqlFailure};
 use crate::{Error, ErrorKind, REDACTED, Result, is_sensitive_key};
 
@@ -115,7 +117,8 @@ pub(super) async fn plan(rest: &RestClient, submission: &Submission, jar: &Resou
 
 /// A statement at fault is told by number, line and text instead of a Java stack.
 pub(super) fn in_user_words(error: Error) -> Error {
-    let Some(failure) = SqlFailure::find(&error.chain()) else { return error };
+    let thrown = error.source().and_then(|source| source.downcast_ref::<RemoteException>());
+    let Some(failure) = thrown.and_then(|thrown| SqlFailure::find(&thrown.0.stacktrace)) else { return error };
     let mut told = failure.to_error().with_status(error.status());
     if let Some(operation) = error.operation() {
         told = told.with_operation(operation);

@@ -163,7 +163,7 @@ pub async fn a_missing_restore_point_is_refused(stage: &dyn Stage) {
         Err(error) => {
             assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Program), "{error}");
             assert_eq!(error.status(), ErrorStatus::Permanent, "{error}");
-            assert!(error.message().contains("annot find checkpoint or savepoint"), "{error}");
+            assert!(error.message().contains(&stage.missing_savepoint()), "{error}");
         }
         Ok(_) => drop(subject.wait_for(RunStatus::Failed).await),
     }

@@ -266,8 +266,10 @@ impl RestClient {
         let manager: [&str; 3] = ["jobmanager", "logs", name];
         let response = match source {
             LogSource::JobManager => self.open_stream(Call::get(OPERATION, &manager)).await?,
+            // The JobManager fetches the file first.
             LogSource::TaskManager(id) => {
-                self.open_stream(Call::get(OPERATION, &["taskmanagers", id, "logs", name])).await?
+                let path = ["taskmanagers", id, "logs", name];
+                self.open_stream(Call::get(OPERATION, &path).timeout(self.options().transfer_timeout)).await?
             }
         };
         let stream = Box::pin(chunks(response).map_err(|e| e.with_context("file", name)));
@@ -283,7 +285,10 @@ impl RestClient {
         const OPERATION: &str = "flink.log";
         let response = match source {
             LogSource::JobManager => self.open_stream(Call::get(OPERATION, &["jobmanager", "log"])).await?,
-            LogSource::TaskManager(id) => self.open_stream(Call::get(OPERATION, &["taskmanagers", id, "log"])).await?,
+            LogSource::TaskManager(id) => {
+                let path = ["taskmanagers", id, "log"];
+                self.open_stream(Call::get(OPERATION, &path).timeout(self.options().transfer_timeout)).await?
+            }
         };
         Ok(chunks(response))
     }

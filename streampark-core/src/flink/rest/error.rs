@@ -139,7 +139,7 @@ pub(super) fn from_transport(failure: reqwest::Error, base: &Url, changes_someth
         return from_connect(failure, base);
     }
     let error = if failure.is_timeout() {
-        Error::new(ErrorKind::Timeout, "the JobManager took the request but did not answer in time")
+        no_answer()
     } else if chain_text(&failure).contains("invalid HTTP") {
         Error::new(ErrorKind::UnexpectedResponse, not_http(base))
     } else if failure.is_body() || failure.is_decode() || failure.is_request() {
@@ -148,6 +148,11 @@ pub(super) fn from_transport(failure: reqwest::Error, base: &Url, changes_someth
         Error::new(ErrorKind::Unreachable, "the request failed on its way")
     };
     mark(error.with_source(failure), changes_something)
+}
+
+/// A JobManager that accepts and says nothing.
+pub(super) fn no_answer() -> Error {
+    Error::new(ErrorKind::Timeout, "the JobManager took the request but did not answer in time")
 }
 
 /// An answer longer than the bound.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::client::{Call, RestClient};
 use super::error;
-use crate::flink::{FlinkJobId, FlinkVersion};
+use crate::flink::{FlinkJobId, FlinkVersion, RemoteException};
 use crate::{Error, ErrorKind, ErrorStatus, REDACTED, Result, is_sensitive_key};
 
 const RUN: &str = "flink.jars.run";
@@ -202,6 +202,7 @@ impl RestClient {
     ///   `System.exit`, no job in it. With status `Permanent` where no live job came of it, with
     ///   `Unknown` where that could not be found out (no job id given, cluster lost) or where the
     ///   job does run although `main` failed afterwards.
+    /// - What Flink threw is the source of these, as a [`RemoteException`].
     /// - As [`overview`](Self::overview); `status` is `Unknown` where the answer was lost.
     pub async fn run_jar(&self, jar: &str, run: &RunJar) -> Result<FlinkJobId> {
         let told = |e: Error| {
@@ -230,13 +231,13 @@ impl RestClient {
     async fn explain_run(&self, failed: error::Refused, run: &RunJar) -> Error {
         let error::Refused { error, cause } = failed;
         let Some(cause) = cause else { return error };
+        let error = error.with_source(RemoteException(cause.clone()));
         if error.kind() == ErrorKind::AlreadyExists {
             return error;
         }
-        // The exceptions around the root one, without their frames: programs leave marks in them.
-        let around: Vec<String> = cause.chain.iter().map(|link| format!("{}: {}", link.class, link.message)).collect();
         let told_by = |kind: ErrorKind, message: String| {
-            let mut told = Error::new(kind, message).with_status(ErrorStatus::Permanent).with_source(around.join(": "));
+            let mut told = Error::new(kind, message).with_status(ErrorStatus::Permanent);
+            told = told.with_source(RemoteException(cause.clone()));
             for (key, value) in error.context() {
                 told = told.with_context(key, value);
             }
@@ -263,7 +264,12 @@ impl RestClient {
         let message = if cause.mentions("UserSystemExitException") {
             "the program called System.exit; let main return, or throw, instead".to_owned()
         } else if restore_missing {
-            format!("the restore point does not exist: {line}")
+            match &run.savepoint_path {
+                Some(path) => {
+                    format!("the restore point '{path}' does not exist; choose one that does, or start without state")
+                }
+                None => format!("the restore point does not exist: {line}"),
+            }
         } else {
             format!("the program's main method failed: {line}")
         };

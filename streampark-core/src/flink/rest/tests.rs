@@ -11,7 +11,7 @@ use serde_json::Value;
 use server::{Reply, Seen, Server};
 
 use super::*;
-use crate::flink::{FlinkJobId, FlinkVersion, TriggerId};
+use crate::flink::{FlinkJobId, FlinkVersion, RemoteException, TriggerId};
 use crate::{Error, ErrorKind, ErrorStatus};
 
 const VERSIONS: [(&str, &str); 2] =
@@ -149,8 +149,49 @@ async fn a_refused_run_says_whose_fault_it_is() {
             let error = client.run_jar("x.jar", &RunJar::new().job_id(job())).await.unwrap_err();
             assert_eq!((error.message(), error.kind()), (message, kind), "{version} {name}");
             assert_eq!(error.status(), ErrorStatus::Permanent, "{version} {name}");
+            let source = std::error::Error::source(&error);
+            let thrown = source.and_then(|source| source.downcast_ref::<RemoteException>()).expect(name);
+            assert!(thrown.0.stacktrace.contains("\tat "), "{version} {name}: the whole trace is kept");
         }
     }
+}
+
+#[tokio::test]
+async fn the_restore_point_that_is_missing_is_named() {
+    for (_, recorded) in recorded() {
+        let server = Server::start(move |seen| match seen.line.as_str() {
+            "POST /jars/x.jar/run" => reply(&recorded, "run_badsp"),
+            _ => reply(&recorded, "status_unknown"),
+        })
+        .await;
+        let client = RestClient::connect_to(server.url()).unwrap();
+        let run = RunJar::new().job_id(job()).savepoint_path("file:///nope/sp");
+        let error = client.run_jar("x.jar", &run).await.unwrap_err();
+        assert_eq!(
+            error.message(),
+            "the restore point 'file:///nope/sp' does not exist; choose one that does, or start without state"
+        );
+        assert_eq!(
+            error.chain().rsplit(": ").next(),
+            Some("Flink threw java.io.FileNotFoundException"),
+            "the chain has no stack trace: {}",
+            error.chain()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_flink_that_fails_is_told_with_its_reason() {
+    let body = r#"{"errors":["Internal server error.","<Exception on server side:\njava.lang.OutOfMemoryError: Java heap space\n\tat a.B.c(B.java:1)\nEnd of exception on server side>"]}"#;
+    let server = Server::start(move |_| Reply::Json(500, body.into())).await;
+    let error = quick(server.url()).jobs().await.unwrap_err();
+    assert_eq!(facts(&error), (ErrorKind::Remote, ErrorStatus::Temporary));
+    assert_eq!(
+        error.to_string(),
+        format!("flink.jobs: OutOfMemoryError: Java heap space (http_status: 500, url: {})", server.url())
+    );
+    let error = quick(server.url()).cancel(&job()).await.unwrap_err();
+    assert_eq!(facts(&error), (ErrorKind::Remote, ErrorStatus::Unknown), "a change may have taken effect");
 }
 
 #[tokio::test]

@@ -290,8 +290,7 @@ impl Source for GitSource {
         let find = move || {
             let repository = mirror::open(&folder).ok()?;
             let (commit, name) = mirror::local(&repository, &here)?;
-            let revision = repository.find_commit(commit).ok().map(|commit| mirror::revision(&commit, name));
-            revision
+            repository.find_commit(commit).ok().map(|commit| mirror::revision(&commit, name))
         };
         let mut revision = match tokio::task::spawn_blocking(find).await.map_err(panicked)? {
             Some(revision) => revision,

@@ -184,6 +184,6 @@ pub enum Input {
         /// The request's name, where it has one.
         trigger: Option<FlinkJobId>,
         /// What it gave.
-        answer: Answer,
+        answer: Box<Answer>,
     },
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::call::{Answer, CallKind, Input, Trouble};
 use super::knowledge::Knowledge;
-use super::memory::{Machine, Retry, after};
+use super::memory::{Machine, after};
 use super::step::Work;
 use crate::cluster::{Accepted, Lookup, Observation, RunStatus};
 use crate::flink::FlinkJobId;
@@ -37,7 +37,7 @@ impl Machine {
                     self.miss(work);
                 }
             }
-            Input::Answered { run, trigger, answer } => self.hear(run, trigger, answer, work),
+            Input::Answered { run, trigger, answer } => self.hear(run, trigger, *answer, work),
         }
     }
 
@@ -211,7 +211,7 @@ impl Machine {
     /// Puts the next attempt of a kind of call off; gives the attempts that failed so far.
     pub(super) fn later(&mut self, kind: CallKind, trouble: &Trouble, work: &mut Work<'_>) -> u32 {
         let (first, longest) = (work.rules().retry_backoff, work.rules().retry_backoff_max);
-        let retry = self.memory.retries.entry(kind).or_insert_with(Retry::default);
+        let retry = self.memory.retries.entry(kind).or_default();
         let factor = 2_u32.saturating_pow(retry.attempts.min(16));
         let wait = first.saturating_mul(factor).min(longest);
         // Those that were put off together do not come back together.

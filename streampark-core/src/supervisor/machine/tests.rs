@@ -280,7 +280,7 @@ impl World {
             }),
             Call::Release(_) => Answer::Released(failed.map_or(Ok(()), Err)),
         };
-        self.tell(Input::Answered { run: run.key, trigger, answer });
+        self.tell(Input::Answered { run: run.key, trigger, answer: Box::new(answer) });
     }
 
     fn look(&mut self) {

@@ -1,0 +1,34 @@
+//! The figures of `docs/benchmarks.md`, printed: `bench` prints all, `bench NAME…` those named.
+//!
+//! `fleet` and `fleet-10000` need no server; the others start a real Flink from `STREAMPARK_TEST_FLINK_1`
+//! and `STREAMPARK_TEST_FLINK_2` with the jar `STREAMPARK_TEST_JOBS_JAR` (see `make bench`).
+
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod figures;
+mod fleet;
+mod noticed;
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run: make bench"))
+}
+
+#[tokio::main]
+async fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |name: &str, by_default: bool| {
+        if wanted.is_empty() { by_default } else { wanted.iter().any(|wanted| wanted == name) }
+    };
+    if wants("fleet", true) {
+        fleet::run(1_000).await;
+    }
+    if wants("fleet-10000", false) {
+        fleet::run(10_000).await;
+    }
+    if wants("noticed", true) {
+        let jar = variable("STREAMPARK_TEST_JOBS_JAR");
+        for (name, home) in [("1.20", "STREAMPARK_TEST_FLINK_1"), ("2.3", "STREAMPARK_TEST_FLINK_2")] {
+            noticed::run(name, &variable(home), &jar, 50).await;
+        }
+    }
+}
