@@ -139,6 +139,12 @@ impl Yarn {
             None => {}
             Some(Ok(jobs)) => {
                 tell(&mut seen, &jobs);
+                if jobs.is_empty()
+                    && let Some(ended) = managers.end_of_main(self, app).await
+                {
+                    seen.status = ended;
+                    seen.note = Some("the program's main ended, and called no execute() that made a job".to_owned());
+                }
                 memory.remember(&app.id, &seen.status);
             }
             Some(Err(error)) => {
