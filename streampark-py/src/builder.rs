@@ -13,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::convert::{Raise as _, duration};
 use crate::engine::Engine;
 use crate::options::{dispatcher_options, supervisor_options};
+use crate::projects::Projects;
 use crate::runtime::Pending;
 
 /// Where jobs and history are kept.
@@ -86,6 +87,10 @@ impl Builder {
     fn resolver(&self, find: Py<PyAny>) -> PyResult<()> {
         let resolver = PythonResolver(Callback::new(find, ErrorKind::NotFound));
         self.change(|builder| builder.resolver(Arc::new(resolver)))
+    }
+
+    fn projects(&self, projects: &Projects) -> PyResult<()> {
+        self.change(|builder| builder.projects(projects.0.clone()))
     }
 
     fn cache(&self, folder: String) -> PyResult<()> {

@@ -238,6 +238,11 @@ impl Engine {
         self.on_job(id, |job| async move { text(&job.failure().await?) })
     }
 
+    fn origin(&self, id: &str) -> PyResult<Pending> {
+        let platform = self.0.clone();
+        self.on_job(id, move |job| async move { text(&platform.projects()?.origin(&job).await?) })
+    }
+
     #[pyo3(signature = (id, task_managers, task_manager, tail_bytes))]
     fn logs(
         &self,

@@ -10,6 +10,7 @@ mod error;
 mod flink;
 mod logging;
 mod options;
+mod projects;
 mod rest;
 mod runtime;
 mod spec;
@@ -35,6 +36,8 @@ mod _streampark {
         config_to_flink_conf_yaml, duration_from_text, duration_to_text, is_sensitive_key, job_manager_memory,
         list_from_text, list_to_text, memory_from_text, memory_to_text, root_cause, task_manager_memory, version,
     };
+    #[pymodule_export]
+    use super::projects::{BuildUpdates, Projects, inspect_jar, jar_problems, maven_arguments, project_from_yaml};
     #[pymodule_export]
     use super::rest::Rest;
     #[pymodule_export]

@@ -196,7 +196,9 @@ impl Rest {
         Pending::new(async move {
             let Some(function) = progress else { return text(&rest.upload_jar(path, None).await?) };
             let (sender, receiver) = watch::channel((0, 0));
-            let progress: Progress = Arc::new(move |sent, total| drop(sender.send_replace((sent, total))));
+            let progress: Progress = Arc::new(move |sent, total| {
+                sender.send_replace((sent, total));
+            });
             let (uploaded, ()) = tokio::join!(rest.upload_jar(path, Some(progress)), tell(function, receiver));
             text(&uploaded?)
         })

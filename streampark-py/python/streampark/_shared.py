@@ -70,6 +70,7 @@ def builder_of(
     channels: Mapping[str, AnyChannel] | None,
     programs: Mapping[str, ProgramKind] | None,
     resolver: Resolver | None,
+    projects: _streampark.Projects | None,
     cache: str | Path | None,
     supervisor: SupervisorOptions | None,
     delivery: DispatcherOptions | None,
@@ -84,6 +85,8 @@ def builder_of(
         builder.program(kind, _program(make))
     if resolver is not None:
         builder.resolver(_resolver(resolver))
+    if projects is not None:
+        builder.projects(projects)
     if cache is not None:
         builder.cache(str(cache))
     if supervisor is not None:

@@ -38,9 +38,11 @@ from streampark._shared import (
     store_of,
     timeout_of,
 )
+from streampark.aio_projects import AsyncProjects
 from streampark.channels import AnyChannel, native_channel
 from streampark.clusters import Cluster, RegisteredCluster
 from streampark.options import DispatcherOptions, SupervisorOptions
+from streampark.project_records import Origin, origin_of
 from streampark.records import (
     ChannelStatus,
     ClusterList,
@@ -75,7 +77,8 @@ class AsyncStreamPark:
         clusters: Clusters by name.
         channels: Channels by name.
         programs: Program kinds of your own, by the name that :class:`~streampark.CustomProgram` gives.
-        resolver: Finds artifacts of projects and shared resources that specs name.
+        resolver: Finds shared resources and Maven artifacts that specs name.
+        projects: Projects whose modules, resources and Maven coordinates jobs may name.
         cache: A folder for downloaded and generated files.
         actor: The name under which calls act; history says who.
         supervisor: Intervals, bounds and timeouts of supervision.
@@ -94,6 +97,7 @@ class AsyncStreamPark:
         channels: Mapping[str, AnyChannel] | None = None,
         programs: Mapping[str, ProgramKind] | None = None,
         resolver: Resolver | None = None,
+        projects: AsyncProjects | None = None,
         cache: str | Path | None = None,
         actor: str | None = None,
         supervisor: SupervisorOptions | None = None,
@@ -104,6 +108,7 @@ class AsyncStreamPark:
             channels=channels,
             programs=programs,
             resolver=resolver,
+            projects=None if projects is None else projects._native,  # pyright: ignore[reportPrivateUsage]
             cache=cache,
             supervisor=supervisor,
             delivery=delivery,
@@ -398,6 +403,11 @@ class AsyncJob:
     async def restore_points(self, limit: int = 100) -> list[RestorePoint]:
         """Its recorded restore points, newest first."""
         return [restore_point_of(point) for point in json.loads(await self._engine.restore_points(self.id, limit))]
+
+    async def origin(self) -> Origin | None:
+        """Which commit, branch and author, whose project, which build, which README; None where it names no project."""
+        origin = json.loads(await self._engine.origin(self.id))
+        return None if origin is None else origin_of(origin)
 
     async def failure(self) -> Failure | None:
         """Why its newest failed run failed; None where none failed."""

@@ -14,10 +14,11 @@ pub use self::origin::Origin;
 pub use self::project::Project;
 use self::resolve::ProjectResolver;
 use crate::build::{
-    ArtifactRetention, ArtifactStore, BuildPlan, BuildPlans, BuildQueue, BuildQueueOptions, MavenOptions,
-    MavenResolver, ProjectSpec, Pruned, ResourceCentre, SourceContext,
+    ArtifactRetention, ArtifactStore, Build, BuildOrder, BuildPlan, BuildPlans, BuildQueue, BuildQueueOptions,
+    MavenOptions, MavenResolver, ProjectSpec, Pruned, ResourceCentre, SourceContext,
 };
 use crate::job::Resolve;
+use crate::project::Push;
 #[cfg(feature = "git")]
 use crate::project::git::GitOptions;
 use crate::store::Store;
@@ -185,6 +186,22 @@ impl Projects {
         }
         self.0.registry.remove(name).map_err(named)?;
         Ok(spec)
+    }
+
+    /// Asks for a build of every project that a push concerns; see [`Push::read`](crate::project::Push::read).
+    ///
+    /// # Errors
+    /// As [`BuildQueue::add`].
+    pub async fn pushed(&self, push: &Push) -> Result<Vec<Build>> {
+        let mut builds = Vec::new();
+        for spec in self.list() {
+            let Some(url) = spec.git.as_deref().filter(|_| push.commit.is_some()) else { continue };
+            if push.concerns(url, &spec.reference) {
+                let actor = push.author.clone().unwrap_or_default();
+                builds.push(self.builds().add(BuildOrder::new(&spec.name).actor(actor)).await?);
+            }
+        }
+        Ok(builds)
     }
 
     /// The queue of builds.

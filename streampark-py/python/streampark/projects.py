@@ -1,0 +1,435 @@
+"""Projects for programs that wait: from a Git repository to a jar that can be traced."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from streampark import _streampark
+from streampark._html import pre, table
+from streampark._read import Duration, record, seconds
+from streampark.project_records import (
+    Artifact,
+    BuildRecord,
+    BuildUpdate,
+    Commit,
+    DependencyConflict,
+    Inspection,
+    MavenLock,
+    Pruned,
+    RemoteRef,
+    ResourceEntry,
+    Revision,
+    SyncReport,
+    artifact_of,
+    build_of,
+    commit_of,
+    conflict_of,
+    inspection_of,
+    lock_of,
+    resource_of,
+    revision_of,
+    sync_of,
+)
+from streampark.project_spec import MavenBuilder, ProjectSpec, project_of
+from streampark.spec import JobSpec
+
+__all__ = ["Build", "Project", "Projects", "inspect_jar", "jar_problems"]
+
+LOG = 64 << 20
+"""The longest log that is given whole, in bytes."""
+
+
+def projects_options(
+    *,
+    concurrency: int | None,
+    capacity: int | None,
+    timeout: Duration | None,
+    max_output: int | None,
+    keep: int | None,
+    pass_environment: Sequence[str],
+    known_hosts: Sequence[str | Path] | None,
+    ca_file: str | Path | None,
+    maven: MavenBuilder | None,
+) -> str:
+    """The options of projects, as JSON."""
+    given = {
+        "concurrency": concurrency,
+        "capacity": capacity,
+        "timeout": None if timeout is None else seconds(timeout),
+        "max_output": max_output,
+        "keep": keep,
+        "pass_environment": list(pass_environment),
+        "known_hosts": None if known_hosts is None else [str(path) for path in known_hosts],
+        "ca_file": None if ca_file is None else str(ca_file),
+        "maven": None if maven is None else dataclasses.asdict(maven),
+    }
+    return json.dumps(given, default=str)
+
+
+def order_of(
+    project: str, *, modules: Sequence[str], revision: str | None, priority: int, fresh: bool, actor: str
+) -> str:
+    """The order of a build, as JSON."""
+    order = {"project": project, "modules": list(modules), "revision": revision}
+    return json.dumps({**order, "priority": priority, "fresh": fresh, "actor": actor})
+
+
+class Projects:
+    """The projects of one folder, with their builds, artifacts, resources and dependencies.
+
+    Hand it to :class:`~streampark.StreamPark` and jobs may name modules, resources and Maven coordinates. One
+    process at a time has the folder open.
+
+    Args:
+        folder: Where everything is kept.
+        concurrency: How many builds run at once. Default: half of the machine's cores, at least one.
+        capacity: How many builds may wait. Default 1,000.
+        timeout: How long a build may take. Default one hour.
+        max_output: How much a build may print, in bytes. Default 64 MiB.
+        keep: How many builds of a project are remembered. Default 100.
+        pass_environment: Variables that builds see besides the usual ones.
+        known_hosts: Files with the keys of ssh servers. Default: those of OpenSSH.
+        ca_file: Certificates (PEM) to trust instead of the machine's.
+        maven: How jars are found by Maven coordinates.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        concurrency: int | None = None,
+        capacity: int | None = None,
+        timeout: Duration | None = None,
+        max_output: int | None = None,
+        keep: int | None = None,
+        pass_environment: Sequence[str] = (),
+        known_hosts: Sequence[str | Path] | None = None,
+        ca_file: str | Path | None = None,
+        maven: MavenBuilder | None = None,
+    ) -> None:
+        options = projects_options(
+            concurrency=concurrency,
+            capacity=capacity,
+            timeout=timeout,
+            max_output=max_output,
+            keep=keep,
+            pass_environment=pass_environment,
+            known_hosts=known_hosts,
+            ca_file=ca_file,
+            maven=maven,
+        )
+        self._native = _streampark.Projects.open(str(folder), options).wait()
+
+    def put(self, spec: ProjectSpec) -> Project:
+        """Declares a project, or changes one of the same name. Nothing is fetched."""
+        return Project(self._native, self._native.put(json.dumps(spec.to_dict()), False).wait())
+
+    def create(self, spec: ProjectSpec) -> Project:
+        """Declares a new project."""
+        return Project(self._native, self._native.put(json.dumps(spec.to_dict()), True).wait())
+
+    def get(self, name: str) -> Project:
+        """The project named ``name``."""
+        self._native.spec(name)
+        return Project(self._native, name)
+
+    def list(self) -> Sequence[ProjectSpec]:
+        """All projects, in order of their names."""
+        return [project_of(spec) for spec in json.loads(self._native.list())]
+
+    def remove(self, name: str) -> None:
+        """Takes a project out; one that jobs use is a :class:`~streampark.ConflictError`."""
+        self._native.remove(name).wait()
+
+    def build(self, build: str) -> Build:
+        """The build with this id."""
+        self._native.record(build)
+        return Build(self._native, build)
+
+    def pushed(self, headers: Mapping[str, str], body: bytes, secret: str) -> Sequence[Build]:
+        """Reads a webhook of GitHub, Gitea or GitLab and asks for the builds that it concerns.
+
+        Args:
+            headers: The headers of the request.
+            body: Its body, as it came.
+            secret: What the Git server signs with; ``"env:NAME"`` and ``"file:/path"`` name its place.
+        """
+        return [Build(self._native, build) for build in self._native.pushed([*headers.items()], body, secret).wait()]
+
+    def builds(self, project: str | None = None) -> Sequence[BuildRecord]:
+        """Builds, newest first; of one project, or of all."""
+        return [build_of(record) for record in json.loads(self._native.builds(project))]
+
+    def waiting(self) -> Sequence[BuildRecord]:
+        """The builds that wait, the next one first."""
+        return [build_of(record) for record in json.loads(self._native.waiting())]
+
+    def artifacts(
+        self,
+        project: str | None = None,
+        module: str | None = None,
+        revision: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Artifact]:
+        """What is kept, newest first."""
+        wanted = {"project": project, "module": module, "revision": revision, "limit": limit}
+        return [artifact_of(value) for value in json.loads(self._native.artifacts(json.dumps(wanted)).wait())]
+
+    def jar(self, artifact: str) -> Path:
+        """A file of this machine that holds the job's jar of an artifact; not to be changed."""
+        return Path(self._native.jar(artifact).wait())
+
+    def inspect(self, artifact: str) -> Inspection:
+        """What is in the job's jar of an artifact."""
+        return inspection_of(json.loads(self._native.inspect(artifact).wait()))
+
+    def prune(self, keep: int = 10, max_age: Duration = 30 * 86400) -> Pruned:
+        """Removes artifacts that are old and that no job runs, would run, or would need for a roll-back.
+
+        Args:
+            keep: The newest of each module are kept, however old.
+            max_age: Others go when they are older than this.
+        """
+        return record(Pruned, json.loads(self._native.prune(keep, seconds(max_age)).wait()))
+
+    def upload(
+        self,
+        name: str,
+        version: str,
+        path: str | Path,
+        *,
+        team: str | None = None,
+        actor: str = "",
+        description: str = "",
+    ) -> ResourceEntry:
+        """Keeps a jar as a version of a resource, and says what it is."""
+        entry = self._native.upload(name, version, str(path), team, actor, description).wait()
+        return resource_of(json.loads(entry))
+
+    def group(
+        self,
+        name: str,
+        version: str,
+        members: Sequence[str],
+        *,
+        team: str | None = None,
+        actor: str = "",
+        description: str = "",
+    ) -> ResourceEntry:
+        """Keeps a group of resources, ``name`` or ``name:version``, that are used together."""
+        return resource_of(json.loads(self._native.group(name, version, [*members], team, actor, description)))
+
+    def resource(self, name: str, version: str | None = None) -> ResourceEntry:
+        """A version of a resource; None is the newest."""
+        return resource_of(json.loads(self._native.resource(name, version)))
+
+    def resources(self, team: str | None = None) -> Sequence[ResourceEntry]:
+        """Every version of every resource; of one team and of nobody's where a team is named."""
+        return [resource_of(entry) for entry in json.loads(self._native.resources(team))]
+
+    def create_functions(self, name: str, version: str | None = None) -> Sequence[str]:
+        """The statements that make the functions of a resource known to SQL."""
+        return self._native.create_functions(name, version)
+
+    def remove_resource(self, name: str, version: str | None = None) -> None:
+        """Removes a version of a resource, None all; one that is used is a :class:`~streampark.ConflictError`."""
+        self._native.remove_resource(name, version).wait()
+
+    def maven(self, coordinates: str, exclude: Sequence[str] = (), *, refresh: bool = False) -> MavenLock:
+        """The jars of Maven coordinates and of what they need, as the lock file has them."""
+        return lock_of(json.loads(self._native.maven(coordinates, [*exclude], refresh).wait()))
+
+    def conflicts(self, spec: JobSpec) -> Sequence[DependencyConflict]:
+        """Artifacts that the Maven coordinates of a job bring in more than one version."""
+        found = self._native.conflicts(json.dumps(spec.to_dict())).wait()
+        return [conflict_of(value) for value in json.loads(found)]
+
+    def close(self) -> None:
+        """Ends the builds that run, and takes no more."""
+        self._native.close().wait()
+
+    def __enter__(self) -> Projects:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _repr_html_(self) -> str:
+        rows = [(spec.name, spec.git or spec.local, spec.ref, spec.owner, spec.environment) for spec in self.list()]
+        return table(("project", "from", "ref", "owner", "environment"), rows)
+
+
+class Project:
+    """One project."""
+
+    def __init__(self, native: _streampark.Projects, name: str) -> None:
+        self._native, self.name = native, name
+
+    def spec(self) -> ProjectSpec:
+        """How it is declared now."""
+        return project_of(json.loads(self._native.spec(self.name)))
+
+    def check(self) -> Revision:
+        """Whether its code can be reached and the wanted reference exists; brings nothing."""
+        return revision_of(json.loads(self._native.check(self.name).wait()))
+
+    def sync(self) -> SyncReport:
+        """Brings what is new of its code."""
+        return sync_of(json.loads(self._native.sync(self.name).wait()))
+
+    def build(
+        self,
+        *modules: str,
+        revision: str | None = None,
+        priority: int = 0,
+        fresh: bool = False,
+        actor: str = "",
+    ) -> Build:
+        """Asks for a build.
+
+        Args:
+            modules: Its modules; none named are those that it declares.
+            revision: A commit; None is where its branch or tag stands.
+            priority: Higher comes first.
+            fresh: Builds even where the same commit was built with the same options before.
+            actor: Who asks.
+        """
+        order = order_of(self.name, modules=modules, revision=revision, priority=priority, fresh=fresh, actor=actor)
+        return Build(self._native, self._native.build(order).wait())
+
+    def build_if_changed(self) -> Build | None:
+        """Asks for a build where something was pushed since the last one."""
+        build = self._native.build_if_changed(self.name).wait()
+        return None if build is None else Build(self._native, build)
+
+    def builds(self) -> list[BuildRecord]:
+        """Its builds, newest first."""
+        return [build_of(record) for record in json.loads(self._native.builds(self.name))]
+
+    def artifact(self, module: str | None = None) -> Artifact:
+        """The artifact that a job of this module would run now."""
+        return artifact_of(json.loads(self._native.artifact(self.name, module).wait()))
+
+    def readme(self, module: str = "") -> tuple[str, str] | None:
+        """The README nearest to a module: path and text."""
+        return self._native.readme(self.name, module).wait()
+
+    def commits(self, path: str = "", limit: int = 20) -> list[Commit]:
+        """The newest commits that changed ``path``."""
+        return [commit_of(value) for value in json.loads(self._native.commits(self.name, path, limit).wait())]
+
+    def refs(self) -> list[RemoteRef]:
+        """The branches and tags that the server has now."""
+        return [record(RemoteRef, value) for value in json.loads(self._native.refs(self.name).wait())]
+
+    def file(self, path: str) -> bytes:
+        """One file as it is where the wanted reference stands."""
+        return bytes(self._native.file(self.name, path).wait())
+
+    def __repr__(self) -> str:
+        return f"Project({self.name!r})"
+
+    def _repr_html_(self) -> str:
+        rows = [(b.id, b.state, b.revision.id if b.revision else "", b.queued_at, b.actor) for b in self.builds()]
+        return table(("build", "state", "commit", "asked for at", "by"), rows)
+
+
+class Build(Iterator[BuildUpdate]):
+    """One build: iterate over it for its output as it comes."""
+
+    def __init__(self, native: _streampark.Projects, build: str) -> None:
+        self._native, self.id = native, build
+        self._updates: _streampark.BuildUpdates | None = None
+
+    def record(self) -> BuildRecord:
+        """Where it stands."""
+        return build_of(json.loads(self._native.record(self.id)))
+
+    def position(self) -> int | None:
+        """How many builds come before it; None where it does not wait."""
+        return self._native.position(self.id)
+
+    def wait(self) -> BuildRecord:
+        """Waits for the end; raises why it failed, with the reason in ``context["reason"]``."""
+        return build_of(json.loads(self._native.wait(self.id).wait()))
+
+    def artifacts(self) -> list[Artifact]:
+        """The artifacts that it made."""
+        return [artifact_of(value) for value in json.loads(self._native.build_artifacts(self.id).wait())]
+
+    def cancel(self) -> None:
+        """Ends it, whether it waits or runs."""
+        self._native.cancel(self.id).wait()
+
+    def again(self) -> Build:
+        """Asks for the same again."""
+        return Build(self._native, self._native.again(self.id).wait())
+
+    def log(self) -> str:
+        """Its whole output."""
+        return self._native.log(self.id, 0, LOG).wait()[0]
+
+    def tail(self, lines: int = 20) -> list[str]:
+        """The last lines of its output."""
+        return self._native.tail(self.id, lines).wait()
+
+    def show(self) -> BuildRecord:
+        """Prints its output as it comes; with a progress bar while code is fetched, where ``tqdm`` is installed."""
+        bar = _bar()
+        for update in self:
+            if update.kind == "progress" and bar is not None and update.total:
+                bar.total, bar.n = update.total, update.done
+                bar.refresh()
+            elif update.kind in {"line", "step"}:
+                print(update.text)
+        if bar is not None:
+            bar.close()
+        return self.wait()
+
+    def __iter__(self) -> Build:
+        self._updates = self._native.follow(self.id)
+        return self
+
+    def __next__(self) -> BuildUpdate:
+        if self._updates is None:
+            self._updates = self._native.follow(self.id)
+        update = self._updates.next().wait()
+        if update is None:
+            raise StopIteration
+        return record(BuildUpdate, json.loads(update))
+
+    def __repr__(self) -> str:
+        return f"Build({self.id!r})"
+
+    def _repr_html_(self) -> str:
+        known = self.record()
+        rows = [(name, getattr(known, name)) for name in ("project", "state", "queued_at", "started_at", "ended_at")]
+        problem = [] if known.problem is None else [("problem", known.problem.message)]
+        return table(("build", self.id), rows + problem) + pre("\n".join(self.tail()))
+
+
+def _bar() -> Any:
+    """A progress bar for terminals and notebooks, where the package for it is installed."""
+    try:
+        tqdm = importlib.import_module("tqdm.auto").tqdm
+    except ImportError:
+        return None
+    return tqdm(desc="fetching", unit="object", leave=False)
+
+
+def inspect_jar(path: str | Path) -> Inspection:
+    """What is in a jar, told without running any of it."""
+    return inspection_of(json.loads(_streampark.inspect_jar(str(path)).wait()))
+
+
+def jar_problems(path: str | Path, *, java: int | None = None, flink: str | None = None) -> list[str]:
+    """Why a jar would not run well on a cluster with this Java and this Flink, in sentences; empty is good."""
+    return _streampark.jar_problems(_streampark.inspect_jar(str(path)).wait(), java, flink)

@@ -1,0 +1,160 @@
+"""Projects, builds, artifacts and resources: real child processes, no repository."""
+
+from __future__ import annotations
+
+import hmac
+import zipfile
+from pathlib import Path
+
+import pytest
+import streampark as sp
+
+SCRIPT = "#!/bin/sh\necho building\nmkdir -p out\ncp made.jar out/orders.jar\n"
+
+
+def jar(path: Path, comment: str = "") -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\nMain-Class: com.acme.Orders\n\n")
+        archive.writestr("com/acme/Orders.class", b"\xca\xfe\xba\xbe")
+        archive.comment = comment.encode()
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "README.md").write_text("# Orders", encoding="utf-8")
+    script = folder / "build.sh"
+    script.write_text(SCRIPT, encoding="utf-8")
+    script.chmod(0o755)
+    jar(folder / "made.jar")
+    return folder
+
+
+def spec(code: Path) -> sp.ProjectSpec:
+    builder = sp.CommandBuilder(["./build.sh"], {"": ["out/*.jar"]})
+    return sp.ProjectSpec("orders", local=code, builder=builder, owner="ada", environment="test")
+
+
+def test_a_spec_is_plain_data_in_both_ways(code: Path) -> None:
+    yaml = (
+        f"{{name: orders, local: {code}, builder: {{command: {{argv: [./build.sh], outputs: {{'': [out/*.jar]}}}}}}}}"
+    )
+    read = sp.ProjectSpec.from_yaml(yaml)
+    assert read.to_dict()["builder"] == spec(code).to_dict()["builder"]
+    assert sp.MavenBuilder.parse("-Pprod -Dx=1").profiles == ["prod"]
+    with pytest.raises(sp.InvalidInputError, match="the build argument '\\|\\|' is refused"):
+        sp.MavenBuilder.parse("-Pprod || rm -rf /")
+    with pytest.raises(sp.InvalidInputError, match="hold a secret itself"):
+        sp.ProjectSpec.from_yaml("{name: a, git: 'https://git.example.com/a', credentials: {token: s3cret}}")
+
+
+def test_from_a_folder_to_a_job_and_back(tmp_path: Path, code: Path, cluster: sp.MemoryCluster) -> None:
+    with sp.Projects(tmp_path / "data") as projects:
+        orders = projects.create(spec(code))
+        with pytest.raises(sp.AlreadyExistsError):
+            projects.create(spec(code))
+        build = orders.build(actor="ada")
+        updates = list(build)
+        assert sp.BuildUpdate("line", "building") in updates
+        assert updates[-1] == sp.BuildUpdate("state", "SUCCEEDED")
+        record = build.wait()
+        assert (record.state, record.actor, record.builder) == ("SUCCEEDED", "ada", "command")
+        assert "building" in build.log()
+        assert build.position() is None
+        (artifact,) = build.artifacts()
+        assert (artifact.job_jar.path, artifact.rule) == ("orders.jar", "the only jar that can run")
+        assert projects.jar(artifact.id).read_bytes() == (code / "made.jar").read_bytes()
+        assert projects.inspect(artifact.id).manifest_class == "com.acme.Orders"
+        assert orders.build().wait().reused == build.id
+        assert orders.build_if_changed() is None
+        for shown in (projects, orders, build, artifact):
+            assert "<table>" in shown._repr_html_()  # pyright: ignore[reportPrivateUsage]
+
+        with sp.StreamPark(clusters={"dev": cluster}, cache=tmp_path / "cache", projects=projects) as platform:
+            program = sp.JarProgram(sp.ModuleRef("orders"), entry_class="com.acme.Orders")
+            job = platform.jobs.create("orders", program, cluster="dev")
+            job.start()
+            job.wait_for("RUNNING", timeout=30)
+            origin = job.origin()
+            assert origin is not None
+            assert (origin.name, origin.revision.id) == ("orders", orders.check().id)
+            assert origin.project is not None
+            assert origin.project.owner == "ada"
+            assert origin.build is not None
+            assert origin.build.id == build.id
+            assert origin.readme == ("README.md", "# Orders")
+            with pytest.raises(sp.ConflictError, match="is used by the jobs orders"):
+                projects.remove("orders")
+            assert list(projects.prune(keep=0, max_age=0).artifacts) == []
+
+
+def test_a_failed_build_says_why(tmp_path: Path, code: Path) -> None:
+    (code / "build.sh").write_text("#!/bin/sh\necho it is broken\nexit 3\n", encoding="utf-8")
+    with sp.Projects(tmp_path / "data", timeout="1 min") as projects:
+        build = projects.put(spec(code)).build()
+        with pytest.raises(sp.ProgramError) as raised:
+            build.wait()
+        assert raised.value.context["reason"] == "other"
+        problem = build.record().problem
+        assert problem is not None
+        assert (problem.reason, problem.lines) == ("other", ["it is broken"])
+        with pytest.raises(sp.NotFoundError):
+            projects.build("nothing")
+
+
+def test_resources_are_uploaded_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.jar"
+    jar(path)
+    with sp.Projects(tmp_path / "data") as projects:
+        entry = projects.upload("tools", "1.0", path, team="text", actor="ada")
+        assert (entry.kind, entry.team, entry.file) == ("jar", "text", "a.jar")
+        assert projects.group("all", "1", ["tools:1.0"]).members == ["tools:1.0"]
+        assert [one.name for one in projects.resources()] == ["all", "tools"]
+        with pytest.raises(sp.ConflictError, match="it is used by group all"):
+            projects.remove_resource("tools")
+        projects.remove_resource("all")
+        projects.remove_resource("tools", "1.0")
+        assert projects.resources() == []
+        assert projects.create_functions.__doc__
+
+
+def test_a_jar_is_looked_into(tmp_path: Path) -> None:
+    path = tmp_path / "a.jar"
+    jar(path)
+    assert sp.inspect_jar(path).classes == 1
+    assert sp.jar_problems(path, java=11, flink="1.20.5") == []
+    path.write_text("no jar", encoding="utf-8")
+    with pytest.raises(sp.ProgramError):
+        sp.inspect_jar(path)
+
+
+async def test_the_same_awaited(tmp_path: Path, code: Path) -> None:
+    closed = sp.AsyncProjects(tmp_path / "data")
+    with pytest.raises(sp.ConflictError, match="not open yet"):
+        closed.list()
+    async with closed as projects:
+        orders = await projects.put(spec(code))
+        build = await orders.build()
+        updates = [update async for update in build]
+        assert updates[-1].text == "SUCCEEDED"
+        assert (await build.wait()).state == "SUCCEEDED"
+        (artifact,) = await build.artifacts()
+        assert await orders.artifact() == artifact
+        assert (await projects.inspect(artifact.id)).classes == 1
+
+
+def test_a_push_builds_what_it_concerns(tmp_path: Path) -> None:
+    body = (
+        b'{"ref": "refs/heads/main", "after": "0123456789abcdef0123456789abcdef01234567", "repository":'
+        b' {"clone_url": "https://git.example.invalid/orders.git"}, "pusher": {"name": "ada"}}'
+    )
+    signature = hmac.new(b"s3cret", body, "sha256").hexdigest()
+    headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": f"sha256={signature}"}
+    with sp.Projects(tmp_path / "data") as projects:
+        projects.put(sp.ProjectSpec("orders", git="ssh://git@git.example.invalid/orders.git", ref="main"))
+        projects.put(sp.ProjectSpec("other", git="https://git.example.invalid/other.git", ref="main"))
+        (build,) = projects.pushed(headers, body, "s3cret")
+        assert (build.record().project, build.record().actor) == ("orders", "ada")
+        with pytest.raises(sp.AuthenticationError):
+            projects.pushed(headers, body, "another")
