@@ -6,7 +6,6 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
-use streampark_core::{Result, Secret};
 use streampark_core::build::{
     ArtifactFilter, ArtifactRetention, BuildFollower, BuildOrder, BuildQueueOptions, BuildUpdate, Inspection,
     MavenOptions, ProjectSpec, UploadOptions,
@@ -14,6 +13,7 @@ use streampark_core::build::{
 use streampark_core::platform::{Project, Projects as Core, ProjectsOptions};
 use streampark_core::project::Push;
 use streampark_core::project::git::GitOptions;
+use streampark_core::{Result, Secret};
 use tokio::sync::Mutex;
 
 use crate::convert::{Raise as _, duration, parse, text};
