@@ -243,12 +243,18 @@ impl Engine {
         self.on_job(id, move |job| async move { text(&platform.projects()?.origin(&job).await?) })
     }
 
-    #[pyo3(signature = (id, task_manager, tail_bytes))]
-    fn logs(&self, id: &str, task_manager: bool, tail_bytes: Option<u64>) -> PyResult<Pending> {
+    #[pyo3(signature = (id, task_managers, task_manager, tail_bytes))]
+    fn logs(
+        &self,
+        id: &str,
+        task_managers: bool,
+        task_manager: Option<String>,
+        tail_bytes: Option<u64>,
+    ) -> PyResult<Pending> {
         let mut options = LogOptions::default();
         options.tail_bytes = tail_bytes;
-        if task_manager {
-            options.kind = LogKind::TaskManager(None);
+        if task_managers {
+            options.kind = LogKind::TaskManager(task_manager);
         }
         self.on_job(id, |job| async move { job.logs(&options).await?.read_to_string(LOG).await })
     }

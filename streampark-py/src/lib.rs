@@ -14,6 +14,7 @@ mod projects;
 mod rest;
 mod runtime;
 mod spec;
+mod yarn;
 
 use pyo3::prelude::*;
 
@@ -43,6 +44,8 @@ mod _streampark {
     use super::runtime::Pending;
     #[pymodule_export]
     use super::spec::{spec_from_yaml, spec_to_json, spec_to_yaml};
+    #[pymodule_export]
+    use super::yarn::Yarn;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -10,6 +10,7 @@ use streampark_core::flink::rest::{
     ClaimMode, LogSource, Progress, RunJar, SavepointFormat, SavepointStatus, StopJob, TriggerSavepoint,
 };
 use streampark_core::flink::{FlinkJobId, RestClient, TriggerId};
+use tokio::sync::watch;
 
 use crate::convert::{Raise as _, duration, parse, text};
 use crate::options::rest_options;
@@ -156,6 +157,21 @@ async fn make(rest: RestClient, call: Call) -> Result<String> {
     }
 }
 
+/// Tells the newest progress whenever the function is done with the one before: the upload never
+/// waits for it.
+async fn tell(function: Py<PyAny>, mut progress: watch::Receiver<(u64, u64)>) {
+    let function = Arc::new(function);
+    while progress.changed().await.is_ok() {
+        let (sent, total) = *progress.borrow_and_update();
+        let function = Arc::clone(&function);
+        // What the function throws does not end the upload.
+        let _told = tokio::task::spawn_blocking(move || {
+            Python::try_attach(|py| function.call1(py, (sent, total)).map(drop).is_ok())
+        })
+        .await;
+    }
+}
+
 #[pymethods]
 impl Rest {
     #[new]
@@ -177,12 +193,12 @@ impl Rest {
     #[pyo3(signature = (path, progress))]
     fn upload_jar(&self, path: String, progress: Option<Py<PyAny>>) -> Pending {
         let rest = self.0.clone();
-        let progress = progress.map(|function| -> Progress {
-            Arc::new(move |sent, total| {
-                // What the user's function throws does not end the upload.
-                let _ignored = Python::try_attach(|py| function.call1(py, (sent, total)).map(drop));
-            })
-        });
-        Pending::new(async move { text(&rest.upload_jar(path, progress).await?) })
+        Pending::new(async move {
+            let Some(function) = progress else { return text(&rest.upload_jar(path, None).await?) };
+            let (sender, receiver) = watch::channel((0, 0));
+            let progress: Progress = Arc::new(move |sent, total| drop(sender.send_replace((sent, total))));
+            let (uploaded, ()) = tokio::join!(rest.upload_jar(path, Some(progress)), tell(function, receiver));
+            text(&uploaded?)
+        })
     }
 }

@@ -150,6 +150,21 @@ def test_a_coroutine_function_is_a_channel(platform: sp.StreamPark) -> None:
     assert caught.value.message == "channel.send: ValueError: test (channel: function)"
 
 
+def test_a_channel_may_ask_the_platform(
+    platform: sp.StreamPark, cluster: sp.MemoryCluster, program: sp.Program
+) -> None:
+    states: list[str] = []
+
+    def ask(message: sp.Message) -> None:
+        name = message.alerts[0].job_name
+        assert name is not None
+        states.append(platform.jobs.get(name).status().name)
+
+    platform.channels.add("ask", ask)
+    fail_once(platform, cluster, program, "ask")
+    wait_until(lambda: states == ["orders", "orders"], "both answers")
+
+
 def test_a_channel_that_hangs_holds_one_thread_and_nobody_else(
     platform: sp.StreamPark, cluster: sp.MemoryCluster, program: sp.Program
 ) -> None:

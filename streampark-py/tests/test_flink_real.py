@@ -150,27 +150,24 @@ def test_a_script_runs_and_the_statement_at_fault_is_told(platform: sp.StreamPar
     assert "\tat " not in caught.value.message
 
 
-def test_asyncio_speaks_with_flink(flink: sp.LocalCluster, tmp_path: Path) -> None:
-    async def story() -> None:
-        rest = flink.rest_async
-        overview, jars = await asyncio.gather(rest.overview(), rest.jars())
-        assert (overview.taskmanagers, overview.flink_version) == (1, flink.version)
-        sent: list[tuple[int, int]] = []
-        jar = await rest.upload_jar(
-            variable("STREAMPARK_TEST_JOBS_JAR"), lambda sent_bytes, total: sent.append((sent_bytes, total))
-        )
-        assert sent
-        assert sent[-1][0] == sent[-1][1]
-        assert len(await rest.jars()) == len(jars) + 1
-        job = await rest.run_jar(jar.id, entry_class="streampark.testing.FiniteJob", job_id="c" * 32)
-        assert job == "c" * 32
-        with pytest.raises(sp.AlreadyExistsError):
-            await rest.run_jar(jar.id, entry_class="streampark.testing.FiniteJob", job_id="c" * 32)
-        with suppress(sp.StreamParkError):
-            await rest.cancel(job)
-        await rest.delete_jar(jar.id)
-
-    asyncio.run(story())
+async def test_asyncio_speaks_with_flink(flink: sp.LocalCluster) -> None:
+    rest = flink.rest_async
+    overview, jars = await asyncio.gather(rest.overview(), rest.jars())
+    assert (overview.taskmanagers, overview.flink_version) == (1, flink.version)
+    sent: list[tuple[int, int]] = []
+    jar = await rest.upload_jar(
+        variable("STREAMPARK_TEST_JOBS_JAR"), lambda sent_bytes, total: sent.append((sent_bytes, total))
+    )
+    assert sent
+    assert sent[-1][0] == sent[-1][1]
+    assert len(await rest.jars()) == len(jars) + 1
+    job = await rest.run_jar(jar.id, entry_class="streampark.testing.FiniteJob", job_id="c" * 32)
+    assert job == "c" * 32
+    with pytest.raises(sp.AlreadyExistsError):
+        await rest.run_jar(jar.id, entry_class="streampark.testing.FiniteJob", job_id="c" * 32)
+    with suppress(sp.StreamParkError):
+        await rest.cancel(job)
+    await rest.delete_jar(jar.id)
 
 
 def test_no_flink_is_left_behind(tmp_path: Path) -> None:

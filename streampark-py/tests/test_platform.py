@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import zipfile
 from datetime import datetime, timedelta, timezone
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 import streampark as sp
 from conftest import QUICK, SCRIPT, live, wait_until
+from streampark import _streampark
+from streampark.options import options_to_json
 
 
 def begin(platform: sp.StreamPark, program: sp.Program, name: str = "orders", **fields: object) -> sp.Job:
@@ -338,6 +341,16 @@ def test_options_are_checked() -> None:
     with pytest.raises(sp.InvalidInputError) as caught:
         sp.StreamPark(supervisor=sp.SupervisorOptions(misses=-1))
     assert caught.value.message == "the options of supervision: 'misses' must be a whole number of 0 or more"
+
+
+@pytest.mark.parametrize("options", [sp.SupervisorOptions, sp.DispatcherOptions])
+def test_every_option_is_known_to_the_engine(options: type[sp.SupervisorOptions] | type[sp.DispatcherOptions]) -> None:
+    names = [field.name for field in dataclasses.fields(options)]
+    builder = _streampark.Builder()
+    take = builder.supervisor if options is sp.SupervisorOptions else builder.delivery
+    take(options_to_json(options(**dict.fromkeys(names, 1))))
+    with pytest.raises(sp.InvalidInputError, match="there is no option 'intervall'"):
+        take('{"intervall": 1}')
 
 
 def test_the_engine_speaks_through_logging(

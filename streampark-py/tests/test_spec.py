@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import streampark as sp
+from streampark.spec import SpecChanges, SpecFields
 
 FULL = sp.JobSpec(
     "orders",
@@ -41,6 +43,13 @@ def test_what_is_read_equals_what_was_written() -> None:
         "taskmanager.numberOfTaskSlots": "2",
         "a.b": "true",
     }
+
+
+def test_secrets_are_not_printed() -> None:
+    spec = sp.JobSpec("a", sp.SqlProgram("x"), flink={"s3.secret-key": "canary", "a.b": 1})
+    assert repr(spec.flink) == "FlinkConfig({'s3.secret-key': '******', 'a.b': '1'})"
+    assert "canary" not in repr(spec)
+    assert sp.JobSpec.from_json(spec.to_json()).flink["s3.secret-key"] == "canary"
 
 
 def test_a_restart_policy_crosses_with_its_durations() -> None:
@@ -96,6 +105,12 @@ def test_rules_are_checked(spec: sp.JobSpec, message: str) -> None:
     with pytest.raises(sp.InvalidInputError) as caught:
         spec.validate()
     assert caught.value.message == message
+
+
+def test_keyword_arguments_are_the_fields() -> None:
+    fields = {field.name for field in dataclasses.fields(sp.JobSpec)}
+    assert set(SpecChanges.__annotations__) == fields - {"name"}
+    assert set(SpecFields.__annotations__) == fields - {"name", "program"}
 
 
 def test_a_copy_with_other_values() -> None:

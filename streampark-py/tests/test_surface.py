@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -34,7 +36,7 @@ def test_every_field_of_a_record_is_documented(name: str) -> None:
         return
     told = set(re.findall(r"^        (\w+): ", thing.__doc__, re.MULTILINE))
     shown = {field for field, details in fields.items() if details.repr}
-    assert shown == told
+    assert shown <= told <= set(fields)
 
 
 def test_the_package_is_typed() -> None:
@@ -70,16 +72,20 @@ def test_the_readmes_example_runs(monkeypatch: pytest.MonkeyPatch, cluster: sp.M
     assert len(cluster.log()) == 1
 
 
-def test_the_guide_runs_from_top_to_bottom(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_guide_runs_from_top_to_bottom(tmp_path: Path) -> None:
     source = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", source, re.DOTALL)
     assert len(blocks) == 9
-    monkeypatch.chdir(tmp_path)
-    space: dict[str, object] = {"__name__": "guide"}
-    for number, block in enumerate(blocks):
-        exec(compile(block, f"docs/python.md, block {number + 1}", "exec"), space)
-    printed = capsys.readouterr().out
+    guide = tmp_path / "guide.py"
+    guide.write_text("\n".join(blocks), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(guide)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
     for part in ("name: orders-2", "spec_changed", "info this is a test message", "already_exists False", "1 gb"):
-        assert part in printed
+        assert part in done.stdout

@@ -1,1 +1,32 @@
 //! Apache Flink on Hadoop YARN through the REST interfaces of the ResourceManager and HDFS.
+
+mod archive;
+mod auth;
+mod client;
+mod cluster;
+mod config;
+mod dist;
+mod error;
+mod facts;
+mod failure;
+mod fs;
+mod ground;
+mod hadoop;
+mod http;
+mod managers;
+mod nodes;
+mod provided;
+mod registry;
+mod session;
+pub mod submission;
+mod wire;
+
+pub use auth::{Authenticator, Challenge, Proof, Service, Simple, StaticHeader, Target};
+pub use cluster::{Check, Collected, Diagnosis, Finding, YarnCluster};
+pub use config::YarnOptions;
+pub use dist::{Installing, OnInstalling};
+pub use facts::{ClusterFacts, RemoteFile, ResourceLimits, ResourceType, Visibility};
+pub use fs::{Content, FileStatus, FileSystem, Progress, SharedFolder};
+pub use hadoop::HadoopConf;
+pub use registry::register;
+pub use session::YarnSessions;

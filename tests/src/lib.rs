@@ -5,6 +5,7 @@ pub mod fleet;
 pub mod flink;
 pub mod gateway;
 pub mod git_server;
+pub mod hadoop;
 pub mod output;
 pub mod process;
 pub mod proxy;

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use streampark_core::alert::Webhook;
 use streampark_core::cluster::{LocalCluster, StandaloneCluster};
+use streampark_core::flink::JobStatus;
 use streampark_core::job::{JarProgram, JobSpec, JobState, RestoreKind, SqlProgram};
 use streampark_core::platform::{Job, WaitOptions};
 use streampark_core::store::SqliteStore;
@@ -245,7 +246,7 @@ async fn killed_while_it_submits_it_runs_once(scene: &Scene) {
         assert!(second.hear::<bool>());
         tokio::time::sleep(Duration::from_secs(2)).await;
         let jobs = scene.flink.rest().jobs().await.unwrap();
-        let mine: Vec<_> = jobs.iter().filter(|job| job.name.contains(&name)).collect();
+        let mine: Vec<_> = jobs.iter().filter(|job| job.state == JobStatus::Running).collect();
         assert_eq!(mine.len(), 1, "killed after {millis} ms: {mine:?}");
         scene.flink.rest().cancel(&mine[0].jid).await.unwrap();
         second.kill();

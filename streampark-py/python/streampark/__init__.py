@@ -20,7 +20,7 @@ from streampark._streampark import __version__
 from streampark.aio import AsyncChannels, AsyncClusters, AsyncEventStream, AsyncJob, AsyncJobs, AsyncStreamPark
 from streampark.aio_projects import AsyncBuild, AsyncProject, AsyncProjects
 from streampark.channels import Channel, DingTalk, Log, Webhook
-from streampark.clusters import Cluster, Copy, CopyLog, Fault, LocalCluster, MemoryCluster, StandaloneCluster
+from streampark.clusters import Cluster, LocalCluster, StandaloneCluster
 from streampark.exceptions import (
     AlreadyExistsError,
     AuthenticationError,
@@ -41,6 +41,7 @@ from streampark.exceptions import (
     UnreachableError,
     UnsupportedError,
 )
+from streampark.memory import Copy, CopyLog, Fault, MemoryCluster
 from streampark.options import DispatcherOptions, SupervisorOptions
 from streampark.platform import Channels, Clusters, EventStream, Job, Jobs, StreamPark
 from streampark.project_records import (
@@ -112,6 +113,7 @@ from streampark.spec import (
     SqlProgram,
 )
 from streampark.stores import MemoryStore, SqliteStore
+from streampark.yarn import Check, CollectedDistributions, Diagnosis, Identity, SessionState, YarnCluster
 
 _logging.getLogger(__name__).addHandler(_logging.NullHandler())
 
@@ -140,12 +142,14 @@ __all__ = [
     "Channel",
     "ChannelStatus",
     "Channels",
+    "Check",
     "Clash",
     "Cluster",
     "ClusterInfo",
     "ClusterList",
     "ClusterView",
     "Clusters",
+    "CollectedDistributions",
     "CommandBuilder",
     "Commit",
     "ConflictError",
@@ -157,6 +161,7 @@ __all__ = [
     "Delivery",
     "Dependency",
     "DependencyConflict",
+    "Diagnosis",
     "DingTalk",
     "DispatcherOptions",
     "Event",
@@ -167,6 +172,7 @@ __all__ = [
     "FlinkHint",
     "GradleBuilder",
     "History",
+    "Identity",
     "Inspection",
     "InternalError",
     "InvalidInputError",
@@ -211,6 +217,7 @@ __all__ = [
     "RestorePoint",
     "Revision",
     "Run",
+    "SessionState",
     "SpecVersion",
     "SqlFunction",
     "SqlProgram",
@@ -226,6 +233,7 @@ __all__ = [
     "UnreachableError",
     "UnsupportedError",
     "Webhook",
+    "YarnCluster",
     "__version__",
     "flink",
     "inspect_jar",

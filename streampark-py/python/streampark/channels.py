@@ -10,9 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, Union
 
 from streampark import _streampark
+from streampark._answers import (
+    message_of,
+)
 from streampark._read import Duration, seconds
 from streampark.flink._client import Pem, pem_of
-from streampark.records import Message, message_of
+from streampark.records import (
+    Message,
+)
 
 __all__ = ["AnyChannel", "Channel", "DingTalk", "Log", "Webhook"]
 

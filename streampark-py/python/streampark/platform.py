@@ -10,6 +10,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from streampark import _streampark
+from streampark._answers import (
+    channels_of,
+    clusters_of,
+    delivery_of,
+    event_of,
+    failure_of,
+    history_of,
+    jobs_of,
+    plan_of,
+    restore_point_of,
+    run_of,
+    status_of,
+    version_of,
+)
 from streampark._read import Duration, seconds
 from streampark._shared import (
     ProgramKind,
@@ -42,18 +56,6 @@ from streampark.records import (
     RestorePoint,
     Run,
     SpecVersion,
-    channels_of,
-    clusters_of,
-    delivery_of,
-    event_of,
-    failure_of,
-    history_of,
-    jobs_of,
-    plan_of,
-    restore_point_of,
-    run_of,
-    status_of,
-    version_of,
 )
 from streampark.spec import JobSpec, Program, SpecChanges, SpecFields
 from streampark.stores import AnyStore
@@ -405,14 +407,15 @@ class Job:
         """What starting it now would send; nothing is sent or written."""
         return plan_of(json.loads(self._engine.plan_job(self.id).wait()))
 
-    def logs(self, *, task_manager: bool = False, tail_bytes: int | None = 65536) -> str:
+    def logs(self, *, task_manager: bool | str = False, tail_bytes: int | None = 65536) -> str:
         """The engine's logs around its newest run.
 
         Args:
-            task_manager: Those of the TaskManagers instead of the JobManager's.
+            task_manager: Those of the TaskManagers instead of the JobManager's, or of one TaskManager by its id.
             tail_bytes: At most this many bytes from the end; None gives all.
         """
-        return self._engine.logs(self.id, task_manager, tail_bytes).wait()
+        one = task_manager if isinstance(task_manager, str) else None
+        return self._engine.logs(self.id, bool(task_manager), one, tail_bytes).wait()
 
     def __repr__(self) -> str:
         return f"Job(name={self.name!r}, id={self.id!r})"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Union
 
 from streampark import _streampark
+from streampark.flink.config import FlinkConfig
 
 __all__ = [
     "CustomProgram",
@@ -240,7 +241,8 @@ class JobSpec:
     def __post_init__(self) -> None:
         for name in ("dependencies", "alerts"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "flink", {key: _option(value) for key, value in self.flink.items()})
+        # It hides the values of secret keys when it is printed.
+        object.__setattr__(self, "flink", FlinkConfig(self.flink))
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as plain data, as JSON has it; what is default is left out."""
@@ -277,11 +279,6 @@ class JobSpec:
     def from_yaml(text: str) -> JobSpec:
         """Reads YAML; unknown fields are refused with a suggestion."""
         return _spec(json.loads(_streampark.spec_from_yaml(text)))
-
-
-def _option(value: object) -> str:
-    """A Flink option as text: booleans in Flink's spelling."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _duration(value: timedelta) -> str:

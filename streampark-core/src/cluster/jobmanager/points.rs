@@ -58,12 +58,11 @@ impl JobManager {
         }
     }
 
-    /// The points of an answer, and whether the folder of the checkpoints was seen, so that nothing newer
-    /// exists than they.
-    async fn points_of(&self, run: &RunRef, answer: Checkpoints) -> (Vec<RestorePoint>, bool) {
-        let latest = [answer.latest.completed, answer.latest.savepoint];
+    /// The restore points that Flink's statistics of checkpoints name, none of them looked for.
+    pub fn listed_points(statistics: Checkpoints) -> Vec<RestorePoint> {
+        let latest = [statistics.latest.completed, statistics.latest.savepoint];
         let mut points: Vec<RestorePoint> = Vec::new();
-        for checkpoint in latest.into_iter().flatten().chain(answer.history) {
+        for checkpoint in latest.into_iter().flatten().chain(statistics.history) {
             let Some(path) = checkpoint.usable_path() else { continue };
             if points.iter().any(|point| point.path == path) {
                 continue;
@@ -75,6 +74,13 @@ impl JobManager {
             point.size_bytes = u64::try_from(checkpoint.state_size).ok();
             points.push(point);
         }
+        points
+    }
+
+    /// The points of an answer, and whether the folder of the checkpoints was seen, so that nothing newer
+    /// exists than they.
+    async fn points_of(&self, run: &RunRef, answer: Checkpoints) -> (Vec<RestorePoint>, bool) {
+        let mut points = Self::listed_points(answer);
         let checkpoint = points.iter().find(|point| point.kind == RestoreKind::Checkpoint);
         let folder = checkpoint.and_then(|point| point.path.rsplit_once('/')).map(|(folder, _)| folder.to_owned());
         let seen = match folder.filter(|_| self.shares_files()) {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::JobManager;
 use crate::cluster::observation::{Observation, RunStatus};
 use crate::cluster::submission::{SavepointFormat, SavepointOptions};
 use crate::flink::rest;
@@ -37,6 +38,18 @@ pub(super) fn observation(job: rest::JobOverview, now: Timestamp) -> Observation
     seen.ended_at = time(job.end_time);
     seen.tasks = Some((job.tasks.running, job.tasks.total));
     seen
+}
+
+impl JobManager {
+    /// A root cause in the words of the user's own statement where it is one of SQL, else in Flink's.
+    pub fn failure_of(cause: &RootCause) -> Failure {
+        failure_of(cause)
+    }
+
+    /// Flink's word for the state of a job in ours.
+    pub fn status_of(status: &JobStatus) -> RunStatus {
+        status_of(status)
+    }
 }
 
 /// Flink's word in ours.

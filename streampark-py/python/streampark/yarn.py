@@ -1,0 +1,300 @@
+"""Hadoop YARN: applications and sessions, without a JVM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from streampark import _streampark
+from streampark._read import Duration, record, seconds
+from streampark.clusters import Cluster, RegisteredCluster
+
+__all__ = ["Check", "CollectedDistributions", "Diagnosis", "Identity", "SessionState", "YarnCluster"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who we are to Hadoop, and how it is proven; made by one of the functions below.
+
+    Secrets may name their place: ``"env:NAME"`` or ``"file:/path"``.
+
+    Args:
+        kind: The way of the proof.
+        details: The user, and what the proof consists of; not printed.
+    """
+
+    kind: str
+    details: tuple[tuple[str, str], ...] = field(repr=False)
+
+    @staticmethod
+    def simple(user: str) -> Identity:
+        """Says a name without proof."""
+        return Identity("simple", (("user", user),))
+
+    @staticmethod
+    def basic(user: str, password: str) -> Identity:
+        """Name and password, for a gateway such as Knox."""
+        return Identity("basic", (("user", user), ("password", password)))
+
+    @staticmethod
+    def bearer(user: str, token: str) -> Identity:
+        """A bearer token, for a gateway."""
+        return Identity("bearer", (("user", user), ("token", token)))
+
+    @staticmethod
+    def delegation_token(user: str, token: str) -> Identity:
+        """A Hadoop delegation token."""
+        return Identity("delegation_token", (("user", user), ("token", token)))
+
+    @staticmethod
+    def header(user: str, name: str, value: str) -> Identity:
+        """Any header, for a vendor's own way."""
+        return Identity("header", (("user", user), ("name", name), ("value", value)))
+
+    def _json(self) -> str:
+        return json.dumps({"kind": self.kind, **dict(self.details)})
+
+    def __repr__(self) -> str:
+        return f"Identity.{self.kind}({dict(self.details)['user']!r})"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Args:
+        what: What, in a few words.
+        finding: ``"good"``, ``"doubtful"``, ``"bad"`` or ``"skipped"``.
+        message: What was found; where it is bad, what to change.
+    """
+
+    what: str
+    finding: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with a cluster, and what to change; ``str()`` gives a table.
+
+    Args:
+        checks: In the order in which a submission would meet them.
+        table: The same for people.
+    """
+
+    checks: tuple[Check, ...]
+    table: str
+
+    @property
+    def is_good(self) -> bool:
+        """Whether a submission can work."""
+        return all(check.finding in {"good", "doubtful"} for check in self.checks)
+
+    def __str__(self) -> str:
+        return self.table
+
+
+@dataclass(frozen=True)
+class CollectedDistributions:
+    """What a collection of distributions of Flink did.
+
+    Args:
+        removed: Distributions that were removed from the cluster.
+        kept: Distributions that stay: applications use them, or this cluster submits with them.
+    """
+
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """Where a session stands.
+
+    Args:
+        deployment: YARN's application id.
+        state: ``"STARTING"``, ``"RUNNING"`` or ``"ENDED"``.
+        reason: Why it has ended.
+    """
+
+    deployment: str
+    state: str
+    reason: str | None = None
+
+
+def _diagnosis_of(text: str) -> Diagnosis:
+    value = json.loads(text)
+    return Diagnosis(tuple(record(Check, check) for check in value["checks"]), value["table"])
+
+
+def _collected_of(text: str) -> CollectedDistributions:
+    value = json.loads(text)
+    return CollectedDistributions(tuple(value["removed"]), tuple(value["kept"]))
+
+
+def _session_of(text: str) -> SessionState | None:
+    value = json.loads(text)
+    return None if value is None else record(SessionState, value)
+
+
+def _words(config: Mapping[str, str | int | float | bool] | None) -> dict[str, str]:
+    words = (config or {}).items()
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in words}
+
+
+class YarnCluster(Cluster):
+    """A Hadoop cluster: each run is a YARN application of its own.
+
+    What is left out is taken from the Hadoop configuration folder, then asked of the ResourceManager.
+
+    Args:
+        *resource_managers: The web addresses of the ResourceManagers, for example ``"http://rm:8088/"``.
+        hadoop_conf: A folder with ``core-site.xml``, ``hdfs-site.xml`` and ``yarn-site.xml``.
+        identity: Who we are. Default: the user's name, without proof.
+        user: The user who owns applications and files. Default: ``HADOOP_USER_NAME``, ``USER``, the process's own.
+        default_fs: ``fs.defaultFS`` as the cluster spells it.
+        web_hdfs: The web addresses of the NameNodes, or of an HttpFS server.
+        http_fs: Whether ``web_hdfs`` is an HttpFS server.
+        shared_folder: Where the cluster's file system is mounted on this machine.
+        host_map: Hosts by the names that Hadoop calls them, and where we reach them.
+        staging: The folder that holds ``.flink``.
+        flink_home: Flink on this machine; it is put on the cluster once.
+        flink_version: Flink's version, where the name of its jar does not tell.
+        provided_lib_dirs: Folders on the cluster that hold Flink, in place of ``flink_home``.
+        distribution_folder: Where distributions are kept on the cluster.
+        queue: The queue.
+        tag: Marks every application of this installation.
+        flink: Options of Flink below those of each job.
+        keep_job_manager: Whether JobManagers stay until the end of their jobs is recorded.
+        job_archive: Whether ended jobs are written beside the staging folder.
+        tls_ca: A file with certificates (PEM) trusted besides the machine's.
+        timeout: How long one request may take. Default 10 s.
+        connect_timeout: How long to wait for a connection. Default 3 s.
+        transfer_timeout: How long a file may take to arrive. Default 10 min.
+        failover_patience: How long to look for an active ResourceManager. Default 5 s.
+        orphan_timeout: How long tasks may outlive a lost JobManager. Default 3 min.
+    """
+
+    def __init__(
+        self,
+        *resource_managers: str,
+        hadoop_conf: str | Path | None = None,
+        identity: Identity | None = None,
+        user: str | None = None,
+        default_fs: str | None = None,
+        web_hdfs: Sequence[str] = (),
+        http_fs: bool = False,
+        shared_folder: str | Path | None = None,
+        host_map: Mapping[str, str] | None = None,
+        staging: str | None = None,
+        flink_home: str | Path | None = None,
+        flink_version: str | None = None,
+        provided_lib_dirs: Sequence[str] = (),
+        distribution_folder: str | None = None,
+        queue: str | None = None,
+        tag: str = "streampark",
+        flink: Mapping[str, str | int | float | bool] | None = None,
+        keep_job_manager: bool = True,
+        job_archive: bool = True,
+        tls_ca: str | Path | None = None,
+        timeout: Duration | None = None,
+        connect_timeout: Duration | None = None,
+        transfer_timeout: Duration | None = None,
+        failover_patience: Duration | None = None,
+        orphan_timeout: Duration | None = None,
+    ) -> None:
+        options: dict[str, Any] = {
+            "resource_managers": list(resource_managers),
+            "web_hdfs": list(web_hdfs),
+            "http_fs": http_fs,
+            "host_map": dict(host_map or {}),
+            "provided_lib_dirs": list(provided_lib_dirs),
+            "tag": tag,
+            "flink": _words(flink),
+            "keep_job_manager": keep_job_manager,
+            "job_archive": job_archive,
+        }
+        folders = {
+            "hadoop_conf": hadoop_conf,
+            "shared_folder": shared_folder,
+            "flink_home": flink_home,
+            "tls_ca": tls_ca,
+        }
+        options.update({name: str(folder) for name, folder in folders.items() if folder is not None})
+        words = {
+            "user": user,
+            "default_fs": default_fs,
+            "staging": staging,
+            "flink_version": flink_version,
+            "distribution_folder": distribution_folder,
+            "queue": queue,
+        }
+        options.update({name: word for name, word in words.items() if word is not None})
+        times = {
+            "timeout": timeout,
+            "connect_timeout": connect_timeout,
+            "transfer_timeout": transfer_timeout,
+            "failover_patience": failover_patience,
+            "orphan_timeout": orphan_timeout,
+        }
+        options.update({name: f"{round(seconds(time) * 1000)} ms" for name, time in times.items() if time is not None})
+        self._yarn = _streampark.Yarn(json.dumps(options), None if identity is None else identity._json())  # pyright: ignore[reportPrivateUsage]
+
+    def _native(self) -> _streampark.Cluster:
+        return self._yarn.cluster()
+
+    def diagnose(self) -> Diagnosis:
+        """Walks through all that a submission needs; starts nothing."""
+        return _diagnosis_of(self._yarn.diagnose().wait())
+
+    async def diagnose_async(self) -> Diagnosis:
+        """Like :meth:`diagnose`, awaited."""
+        return _diagnosis_of(await self._yarn.diagnose())
+
+    def install(self) -> str:
+        """Puts Flink on the cluster where that is needed, and gives its version."""
+        return str(json.loads(self._yarn.install().wait()))
+
+    async def install_async(self) -> str:
+        """Like :meth:`install`, awaited."""
+        return str(json.loads(await self._yarn.install()))
+
+    def collect_distributions(self) -> CollectedDistributions:
+        """Removes distributions of Flink that no application uses any more."""
+        return _collected_of(self._yarn.collect_distributions().wait())
+
+    async def collect_distributions_async(self) -> CollectedDistributions:
+        """Like :meth:`collect_distributions`, awaited."""
+        return _collected_of(await self._yarn.collect_distributions())
+
+    def start_session(self, name: str, *, flink: Mapping[str, str | int | float | bool] | None = None) -> Cluster:
+        """Starts a session, or finds the running one of that name, and waits until it answers."""
+        return RegisteredCluster(self._yarn.start_session(name, json.dumps(_words(flink))).wait())
+
+    async def start_session_async(
+        self, name: str, *, flink: Mapping[str, str | int | float | bool] | None = None
+    ) -> Cluster:
+        """Like :meth:`start_session`, awaited."""
+        return RegisteredCluster(await self._yarn.start_session(name, json.dumps(_words(flink))))
+
+    def session_state(self, name: str) -> SessionState | None:
+        """Where a session stands; None where there never was one."""
+        return _session_of(self._yarn.session_status(name).wait())
+
+    async def session_state_async(self, name: str) -> SessionState | None:
+        """Like :meth:`session_state`, awaited."""
+        return _session_of(await self._yarn.session_status(name))
+
+    def stop_session(self, name: str) -> None:
+        """Stops a session; one that does not run is no error."""
+        self._yarn.stop_session(name).wait()
+
+    async def stop_session_async(self, name: str) -> None:
+        """Like :meth:`stop_session`, awaited."""
+        await self._yarn.stop_session(name)
+
+    def __repr__(self) -> str:
+        return f"YarnCluster({self.info().location!r})"

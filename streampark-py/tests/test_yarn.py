@@ -1,0 +1,110 @@
+"""Hadoop YARN: options and identities; and applications and sessions on a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streampark as sp
+from conftest import wait_until
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "jobmanager.memory.process.size": "768m",
+    "jobmanager.memory.jvm-metaspace.size": "160m",
+    "taskmanager.memory.process.size": "900m",
+    "taskmanager.memory.managed.size": "0m",
+    "taskmanager.memory.jvm-metaspace.size": "160m",
+}
+
+
+def test_options_are_checked_without_a_request() -> None:
+    cluster = sp.YarnCluster("http://rm:8088", user="alice", queue="streaming", timeout="3 s")
+    assert repr(cluster) == "YarnCluster('http://rm:8088/ queue streaming')"
+    assert cluster.info().kind == "yarn"
+    assert cluster.capability().application
+    with pytest.raises(sp.InvalidInputError, match="YARN keeps tags in lower case"):
+        sp.YarnCluster("http://rm:8088", user="alice", tag="StreamPark")
+    with pytest.raises(sp.InvalidInputError, match="no ResourceManager is known"):
+        sp.YarnCluster(user="alice")
+    with pytest.raises(sp.NotFoundError, match="the Hadoop configuration folder does not exist"):
+        sp.YarnCluster(hadoop_conf="/nowhere/at/all", user="alice")
+
+
+def test_identities_hide_their_secrets() -> None:
+    identity = sp.Identity.basic("alice", "canary")
+    assert repr(identity) == "Identity.basic('alice')"
+    sp.YarnCluster("http://rm:8088", identity=identity)
+    for other in (
+        sp.Identity.simple("alice"),
+        sp.Identity.bearer("alice", "t"),
+        sp.Identity.delegation_token("alice", "t"),
+        sp.Identity.header("alice", "x-token", "t"),
+    ):
+        sp.YarnCluster("http://rm:8088", identity=other)
+
+
+async def test_what_cannot_be_reached_is_told() -> None:
+    cluster = sp.YarnCluster("http://127.0.0.1:9", user="alice", flink_home="/nowhere", failover_patience=0.2)
+    told = await cluster.diagnose_async()
+    assert not told.is_good
+    assert "nobody listens at 127.0.0.1:9" in str(told)
+
+
+def variable(name: str) -> str:
+    value = os.environ.get(name)
+    assert value, f"{name} is not set; run: make test-yarn"
+    return value
+
+
+@pytest.fixture
+def hadoop(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    script = ROOT / "tests" / "servers" / "hadoop.py"
+    home = variable("STREAMPARK_TEST_HADOOP_3_4")
+    command = [sys.executable, str(script), "--home", home, "--memory", "4096", "--work", str(tmp_path / "hadoop")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+@pytest.mark.yarn
+def test_a_job_and_a_session_on_real_yarn(hadoop: dict[str, Any], tmp_path: Path) -> None:
+    cluster = sp.YarnCluster(
+        hadoop_conf=hadoop["conf"],
+        flink_home=variable("STREAMPARK_TEST_FLINK_2"),
+        flink={**SMALL, "state.checkpoints.dir": f"{hadoop['fs']}/flink/checkpoints"},
+    )
+    assert cluster.install() == "2.3.0"
+    told = cluster.diagnose()
+    assert told.is_good, str(told)
+    program = sp.JarProgram(
+        variable("STREAMPARK_TEST_JOBS_JAR"),
+        entry_class="streampark.testing.FiniteJob",
+        args=["--name", "finite", "--rate", "50"],
+    )
+    with sp.StreamPark(clusters={"yarn": cluster}, cache=tmp_path / "cache") as platform:
+        job = platform.jobs.create("finite", program, cluster="yarn")
+        assert "YarnApplicationClusterEntryPoint" in str(platform.jobs.plan("finite", program, cluster="yarn"))
+        job.start()
+        job.wait_for("FINISHED", timeout=180)
+        run = job.runs()[0]
+        assert run.deployment is not None
+        assert run.deployment.startswith("application_")
+    session = cluster.start_session("reports", flink={"taskmanager.numberOfTaskSlots": 2})
+    assert session.observe() == []
+    assert cluster.start_session("reports").info().location == session.info().location
+    state = cluster.session_state("reports")
+    assert state is not None
+    assert state.state == "RUNNING"
+    cluster.stop_session("reports")
+    wait_until(lambda: getattr(cluster.session_state("reports"), "state", "") == "ENDED", "the session's end")
+    assert cluster.session_state("nobody") is None

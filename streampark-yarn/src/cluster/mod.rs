@@ -1,0 +1,12 @@
+//! The cluster: applications as runs.
+
+mod applications;
+mod cluster;
+mod deploy;
+mod diagnose;
+mod ends;
+mod observe;
+
+pub(crate) use applications::verification;
+pub use cluster::{Collected, YarnCluster};
+pub use diagnose::{Check, Diagnosis, Finding};

@@ -1,0 +1,89 @@
+//! A real HDFS and YARN of one node each, for one test.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Where the daemons are, as `tests/servers/hadoop.py` says.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Addresses {
+    /// The ResourceManager's web address.
+    pub resource_manager: String,
+    /// The NodeManager's web address.
+    pub node_manager: String,
+    /// The NameNode's web address.
+    pub web_hdfs: String,
+    /// `fs.defaultFS`.
+    pub fs: String,
+    /// Who runs it.
+    pub user: String,
+    /// The folder of the configuration.
+    pub conf: PathBuf,
+    /// Where containers run.
+    pub local_dirs: PathBuf,
+    /// Where containers log.
+    pub log_dirs: PathBuf,
+    /// How long it took to be ready.
+    pub ready_seconds: Value,
+}
+
+/// The daemons; they end with this value.
+#[derive(Debug)]
+pub struct Hadoop {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// Where the daemons are.
+    pub at: Addresses,
+    _work: tempfile::TempDir,
+}
+
+impl Hadoop {
+    /// Starts the Hadoop in `home`, with more arguments for `hadoop.py`.
+    ///
+    /// # Panics
+    /// Where it does not come up: the test cannot go on.
+    #[allow(clippy::panic, clippy::unwrap_used)]
+    pub fn start(home: &str, arguments: &[&str]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join("hadoop.py");
+        let work = tempfile::Builder::new().prefix("streampark-hadoop-").tempdir().unwrap();
+        let mut child = Command::new("python3")
+            .arg(script)
+            .args(["--home", home, "--memory", "4096", "--work"])
+            .arg(work.path())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let at = serde_json::from_str(&line).unwrap_or_else(|error| panic!("hadoop.py said {line:?}: {error}"));
+        Self { child, input, output, at, _work: work }
+    }
+
+    /// Says one of `kill`, `term`, `start`, `pause` and `resume` with the name of a daemon.
+    ///
+    /// # Panics
+    /// Where it is not obeyed.
+    #[allow(clippy::panic, clippy::unwrap_used)]
+    pub fn order(&mut self, order: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{order}").unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(answer["ok"], true, "{order}: {answer}");
+    }
+}
+
+impl Drop for Hadoop {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        drop(self.child.wait());
+    }
+}
