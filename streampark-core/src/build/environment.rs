@@ -65,6 +65,7 @@ impl BuildEnvironment {
     }
 
     /// What a child gets now.
+    #[cfg(feature = "build")]
     pub(super) fn resolve(&self) -> Result<BTreeMap<String, OsString>> {
         let mut found: BTreeMap<String, OsString> =
             self.pass.iter().filter_map(|name| Some((name.clone(), std::env::var_os(name)?))).collect();
@@ -86,6 +87,7 @@ impl BuildEnvironment {
     }
 
     /// The texts that may not appear in a log.
+    #[cfg(feature = "build")]
     pub(super) fn hidden(&self) -> Result<Vec<Secret>> {
         self.set.values().map(Secret::resolve).collect()
     }

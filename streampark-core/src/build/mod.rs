@@ -54,6 +54,8 @@ pub use inspect::{Clash, Connector, ConnectorOption, FlinkHint, Inspection, Main
 #[cfg(feature = "build")]
 pub use maven::{MavenBuilder, MavenOptions};
 #[cfg(feature = "build")]
+pub(crate) use outputs::{blocking, lock};
+#[cfg(feature = "build")]
 pub use queue::{
     Build, BuildFollower, BuildOrder, BuildPlan, BuildPlans, BuildProblem, BuildQueue, BuildQueueOptions, BuildRecord,
     BuildState, BuildUpdate, LogPage,

@@ -1,6 +1,8 @@
 //! Files that a build left behind.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -64,8 +66,22 @@ pub(super) fn folders_with(root: &Path, below: &str) -> Vec<String> {
     found
 }
 
+/// Locks a file for this process, made where it does not exist; None where somebody else holds it for longer than the
+/// moment that letting go of it takes. Blocks.
+pub(crate) fn lock(path: &Path) -> Result<Option<File>> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    for _ in 0..20 {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::Error(source)) => return Err(source.into()),
+        }
+    }
+    Ok(None)
+}
+
 /// Runs file work away from the async threads.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|source| {
         Err(Error::new(ErrorKind::Internal, "reading files of a build ended early").with_source(source))
     })

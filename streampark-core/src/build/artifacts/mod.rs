@@ -131,8 +131,14 @@ impl ArtifactStore {
             ))
             .with_operation("artifacts.get"));
         }
-        let mut found = self.list(&ArtifactFilter::default()).await?;
-        found.retain(|artifact| artifact.id.starts_with(id));
+        let found = match id.len() {
+            64 => self.stories(id).await?,
+            _ => {
+                let mut found = self.list(&ArtifactFilter::default()).await?;
+                found.retain(|artifact| artifact.id.starts_with(id));
+                found
+            }
+        };
         let Some(newest) = found.first().cloned() else {
             return Err(Error::not_found(format!("there is no artifact {id}")).with_operation("artifacts.get"));
         };
@@ -146,13 +152,22 @@ impl ArtifactStore {
         Ok(newest)
     }
 
+    /// What is known of one artifact: a story for each build that made it, the newest first.
+    pub(crate) async fn stories(&self, id: &str) -> Result<Vec<Artifact>> {
+        self.read(&format!("artifacts/{id}"), &ArtifactFilter::default()).await
+    }
+
     /// What is kept, newest first.
     ///
     /// # Errors
     /// Those of the folder or object store.
     pub async fn list(&self, filter: &ArtifactFilter) -> Result<Vec<Artifact>> {
+        self.read("artifacts", filter).await
+    }
+
+    async fn read(&self, below: &str, filter: &ArtifactFilter) -> Result<Vec<Artifact>> {
         let mut found = Vec::new();
-        for key in self.blobs.list("artifacts").await.map_err(|error| error.with_operation("artifacts.list"))? {
+        for key in self.blobs.list(below).await.map_err(|error| error.with_operation("artifacts.list"))? {
             // Removed between the listing and now.
             let Some(bytes) = self.blobs.get(&key).await? else { continue };
             match serde_json::from_slice::<Artifact>(&bytes) {

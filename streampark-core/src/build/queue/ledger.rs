@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::record::BuildRecord;
+use crate::build::outputs::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// The folder of all builds, held by one process at a time.
@@ -35,19 +36,14 @@ impl Ledger {
             Error::from(source).with_operation("builds.open").with_context("path", folder.display())
         };
         fs::create_dir_all(folder).map_err(named)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(named)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                return Err(Error::new(
-                    ErrorKind::Conflict,
-                    "another process builds in this folder; give each process a folder of its own, or end the other",
-                )
-                .with_operation("builds.open")
-                .with_context("path", folder.display()));
-            }
-            Err(fs::TryLockError::Error(source)) => return Err(named(source)),
-        }
+        let Some(lock) = lock(&folder.join("lock"))? else {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "another process builds in this folder; give each process a folder of its own, or end the other",
+            )
+            .with_operation("builds.open")
+            .with_context("path", folder.display()));
+        };
         let mut records = Vec::new();
         for entry in fs::read_dir(folder).map_err(named)? {
             let path = entry.map_err(named)?.path().join("build.json");

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 pub use self::entry::{ResourceEntry, ResourceKind, UploadOptions};
 use super::artifacts::describe;
 use super::inspect::Inspection;
-use super::outputs::blocking;
+use super::outputs::{blocking, lock};
 use super::unpack::{self, UnpackLimits};
 use super::words;
 use crate::{Error, ErrorKind, Result};
@@ -46,10 +46,9 @@ impl ResourceCentre {
         let folder = std::path::absolute(folder.into())?;
         let named = |error: Error| error.with_operation("resources.open").with_context("path", folder.display());
         std::fs::create_dir_all(folder.join("entries")).map_err(|source| named(source.into()))?;
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
-        if lock.try_lock().is_err() {
+        let Some(lock) = lock(&folder.join("lock"))? else {
             return Err(named(Error::new(ErrorKind::Conflict, "another process has this resource centre open")));
-        }
+        };
         let mut entries: BTreeMap<String, Vec<ResourceEntry>> = BTreeMap::new();
         for file in std::fs::read_dir(folder.join("entries"))? {
             let path = file?.path();

@@ -7,6 +7,7 @@ mod users;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -15,7 +16,7 @@ pub use self::project::Project;
 use self::resolve::ProjectResolver;
 use crate::build::{
     ArtifactRetention, ArtifactStore, Build, BuildOrder, BuildPlan, BuildPlans, BuildQueue, BuildQueueOptions,
-    MavenOptions, MavenResolver, ProjectSpec, Pruned, ResourceCentre, SourceContext,
+    MavenOptions, MavenResolver, ProjectSpec, Pruned, ResourceCentre, SourceContext, blocking, lock,
 };
 use crate::job::Resolve;
 use crate::project::Push;
@@ -114,7 +115,17 @@ impl Projects {
         let context = SourceContext::new(&folder, options.git).map_err(named)?;
         #[cfg(not(feature = "git"))]
         let context = SourceContext::new(&folder);
-        let registry = Arc::new(Registry::open(folder.join("projects"), context).map_err(named)?);
+        let place = folder.join("projects");
+        let registry = Arc::new(blocking(move || Registry::open(place, context)).await.map_err(named)?);
+        // What a killed process was building lies there still; the lock says that nobody else is.
+        for left in [folder.join("checkouts"), folder.join("git").join("checkouts")] {
+            match std::fs::remove_dir_all(&left) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %left.display(), error = %source, "old checkouts cannot be removed");
+                }
+                _ => {}
+            }
+        }
         let artifacts = match options.artifacts {
             Some(artifacts) => artifacts,
             None => ArtifactStore::local(folder.join("artifacts")).map_err(named)?,
@@ -122,7 +133,8 @@ impl Projects {
         let plans: Arc<dyn BuildPlans> = Arc::clone(&registry) as Arc<dyn BuildPlans>;
         let queue = BuildQueue::open(folder.join("builds"), artifacts, plans, options.builds).await.map_err(named)?;
         let maven = MavenResolver::open(folder.join("dependencies"), options.maven).map_err(named)?;
-        let resources = ResourceCentre::open(folder.join("resources")).map_err(named)?;
+        let place = folder.join("resources");
+        let resources = blocking(move || ResourceCentre::open(place)).await.map_err(named)?;
         Ok(Self(Arc::new(Inner { registry, queue, maven, resources, store: OnceLock::new() })))
     }
 
@@ -275,12 +287,20 @@ struct Registry {
     folder: PathBuf,
     context: SourceContext,
     specs: RwLock<BTreeMap<String, ProjectSpec>>,
+    _lock: File,
 }
 
 impl Registry {
     fn open(folder: PathBuf, context: SourceContext) -> Result<Self> {
         std::fs::create_dir_all(&folder)
             .map_err(|source| Error::from(source).with_context("path", folder.display()))?;
+        let Some(lock) = lock(&folder.join("lock"))? else {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "another process has these projects open; give each process a folder of its own, or end the other",
+            )
+            .with_context("path", folder.display()));
+        };
         let mut specs = BTreeMap::new();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
@@ -294,7 +314,7 @@ impl Registry {
             })?;
             specs.insert(spec.name.clone(), spec);
         }
-        Ok(Self { folder, context, specs: RwLock::new(specs) })
+        Ok(Self { folder, context, specs: RwLock::new(specs), _lock: lock })
     }
 
     fn all(&self) -> BTreeMap<String, ProjectSpec> {

@@ -98,10 +98,6 @@ impl Projects {
                         .is_some_and(|revision| revision.id.starts_with(&commit.to_ascii_lowercase()))
                 })
         });
-        let mut filter = ArtifactFilter::project(project);
-        filter.module = module.map(str::to_owned);
-        filter.revision = commit.map(str::to_ascii_lowercase);
-        let kept = self.artifacts().list(&filter).await.map_err(named)?;
         for build in builds {
             let found = match (module, build.artifacts.as_slice()) {
                 (Some(module), _) => build.artifact(module),
@@ -116,12 +112,19 @@ impl Projects {
             };
             let Some(id) = found else { continue };
             let revision = build.revision.as_ref().map(|revision| revision.id.as_str());
-            let own = kept.iter().find(|artifact| artifact.id == id && Some(artifact.revision.id.as_str()) == revision);
-            if let Some(artifact) = own.or_else(|| kept.iter().find(|artifact| artifact.id == id)) {
+            let kept = self.artifacts().stories(id).await.map_err(named)?;
+            let own = kept
+                .iter()
+                .find(|artifact| artifact.project == project && Some(artifact.revision.id.as_str()) == revision);
+            if let Some(artifact) = own.or_else(|| kept.first()) {
                 return Ok(artifact.clone());
             }
         }
         // Builds are forgotten sooner than artifacts.
+        let mut filter = ArtifactFilter::project(project);
+        filter.module = module.map(str::to_owned);
+        filter.revision = commit.map(str::to_ascii_lowercase);
+        let kept = self.artifacts().list(&filter).await.map_err(named)?;
         let old = kept.into_iter().find(|artifact| until.is_none_or(|until| artifact.built_at <= until));
         match old.filter(|artifact| module.is_some() || artifact.module.is_empty()) {
             Some(artifact) => Ok(artifact),

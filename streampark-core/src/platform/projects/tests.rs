@@ -145,10 +145,19 @@ async fn projects_survive_the_process_and_bad_ones_are_refused() {
     }
     let names = |projects: &Projects| projects.list().into_iter().map(|spec| spec.name).collect::<Vec<_>>();
     assert_eq!(names(&scene.projects), ["orders"]);
+    let data = scene.folder.path().join("data");
+    let error = Projects::open(&data, ProjectsOptions::default()).await.unwrap_err();
+    assert_eq!(
+        error.message(),
+        "another process has these projects open; give each process a folder of its own, or end the other"
+    );
     scene.projects.close().await;
     drop((orders, scene.projects));
+    let left = data.join("checkouts/checkout-of-a-killed-process");
+    std::fs::create_dir_all(&left).unwrap();
     let again = Projects::open(scene.folder.path().join("data"), ProjectsOptions::default()).await.unwrap();
     assert_eq!(names(&again), ["orders"]);
+    assert!(!left.exists());
     assert_eq!(again.get("orders").unwrap().builds().len(), 1);
     again.remove("orders").await.unwrap();
     assert_eq!(again.get("orders").unwrap_err().message(), "there is no project named 'orders'; none is declared");
