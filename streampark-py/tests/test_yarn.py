@@ -93,7 +93,7 @@ def test_a_job_and_a_session_on_real_yarn(hadoop: dict[str, Any], tmp_path: Path
     )
     with sp.StreamPark(clusters={"yarn": cluster}, cache=tmp_path / "cache") as platform:
         job = platform.jobs.create("finite", program, cluster="yarn")
-        assert "YarnApplicationClusterEntryPoint" in str(platform.plan("finite", program, cluster="yarn"))
+        assert "YarnApplicationClusterEntryPoint" in str(platform.jobs.plan("finite", program, cluster="yarn"))
         job.start()
         job.wait_for("FINISHED", timeout=180)
         run = job.runs()[0]
