@@ -240,7 +240,7 @@ class YarnCluster(Cluster):
             "orphan_timeout": orphan_timeout,
         }
         options.update({name: f"{round(seconds(time) * 1000)} ms" for name, time in times.items() if time is not None})
-        self._yarn = _streampark.Yarn(json.dumps(options), None if identity is None else identity._json())
+        self._yarn = _streampark.Yarn(json.dumps(options), None if identity is None else identity._json())  # pyright: ignore[reportPrivateUsage]
 
     def _native(self) -> _streampark.Cluster:
         return self._yarn.cluster()
