@@ -73,7 +73,7 @@ impl Scene {
     }
 
     async fn until(&self, run: &RunRef, wanted: &RunStatus) -> Observation {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(240);
         loop {
             let seen = self.seen(run).await;
             match seen {
@@ -408,7 +408,7 @@ async fn a_session_with_two_jobs(scene: &Scene) {
     session.submit(&one).await.unwrap();
     session.submit(&two).await.unwrap();
     assert!(session.submit(&two).await.unwrap().already_there);
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(240);
     loop {
         let all = session.observe().await.unwrap();
         if all.len() == 2
@@ -449,7 +449,7 @@ async fn the_supervisor_brings_it_back(scene: &Scene) {
         JarProgram::new(variable("STREAMPARK_TEST_JOBS_JAR")).entry_class("streampark.testing.CountingJob").args(args);
     let job = platform.jobs().create(JobSpec::new("kept", jar).cluster("yarn")).await.unwrap();
     job.start().await.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(240);
+    let deadline = Instant::now() + Duration::from_secs(400);
     let came_back = |job: &Job| {
         let job = job.status().unwrap().job;
         (job.generation, job.state) == (2, JobState::Running)
@@ -460,7 +460,7 @@ async fn the_supervisor_brings_it_back(scene: &Scene) {
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     job.suspend().await.unwrap();
-    let wait = WaitOptions::at_most(Duration::from_secs(120));
+    let wait = WaitOptions::at_most(Duration::from_secs(240));
     job.wait_for_with(JobState::Suspended, wait).await.unwrap();
     let runs = job.runs(10).await.unwrap();
     let restored = runs[0].restored_from.clone().unwrap();
