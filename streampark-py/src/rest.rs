@@ -65,6 +65,7 @@ enum Call {
     Logs { task_manager: Option<String> },
     ReadLog { task_manager: Option<String>, name: String, tail: usize },
     ShutDownCluster,
+    Applications,
     Jobs,
     Job { job: FlinkJobId },
     JobStatus { job: FlinkJobId },
@@ -106,6 +107,7 @@ async fn make(rest: RestClient, call: Call) -> Result<String> {
             text(&rest.read_log(&source_of(task_manager), &name, tail).await?)
         }
         Call::ShutDownCluster => text(&rest.shut_down_cluster().await?),
+        Call::Applications => text(&rest.applications().await?),
         Call::Jobs => text(&rest.jobs().await?),
         Call::Job { job } => text(&rest.job(&job).await?),
         Call::JobStatus { job } => text(&rest.job_status(&job).await?),
