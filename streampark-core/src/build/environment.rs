@@ -1,10 +1,13 @@
 //! What a build sees of this process's environment: the variables of a list, and nothing else.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "build")]
 use std::ffi::OsString;
 use std::fmt;
 
-use crate::{Error, Result, Secret};
+use crate::Secret;
+#[cfg(feature = "build")]
+use crate::{Error, Result};
 
 /// The environment of a build.
 ///
