@@ -187,7 +187,7 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name: str(inspect.signature(member)) for name, member in public.items()}
 
     assert methods(flink.RestClient) == methods(flink.AsyncRestClient)
-    assert len(methods(flink.RestClient)) == 28
+    assert {"jobs", "run_jar", "applications"} <= set(methods(flink.RestClient))
 
 
 @pytest.mark.parametrize(
