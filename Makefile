@@ -107,9 +107,10 @@ check-python: system venv
 	$(BIN)/python -m mypy.stubtest streampark._streampark --mypy-config-file streampark-py/pyproject.toml
 
 .PHONY: bench
-bench: system ## figures against real Flink and simulated endpoints
+bench: system ## figures against real Flink and simulated endpoints; FIGURES="fleet noticed" for some of them
 	@$(flink_env)
-	$(CARGO) run --quiet --release --locked -p streampark-tests --bin bench
+	$(CARGO) build --quiet --release --locked -p streampark-tests --bins
+	target/release/bench $(FIGURES)
 
 .PHONY: docs
 docs: ## the API documentation, in target/doc

@@ -65,6 +65,7 @@ enum Call {
     Logs { task_manager: Option<String> },
     ReadLog { task_manager: Option<String>, name: String, tail: usize },
     ShutDownCluster,
+    Applications,
     Jobs,
     Job { job: FlinkJobId },
     JobStatus { job: FlinkJobId },
@@ -106,6 +107,7 @@ async fn make(rest: RestClient, call: Call) -> Result<String> {
             text(&rest.read_log(&source_of(task_manager), &name, tail).await?)
         }
         Call::ShutDownCluster => text(&rest.shut_down_cluster().await?),
+        Call::Applications => text(&rest.applications().await?),
         Call::Jobs => text(&rest.jobs().await?),
         Call::Job { job } => text(&rest.job(&job).await?),
         Call::JobStatus { job } => text(&rest.job_status(&job).await?),
@@ -196,7 +198,9 @@ impl Rest {
         Pending::new(async move {
             let Some(function) = progress else { return text(&rest.upload_jar(path, None).await?) };
             let (sender, receiver) = watch::channel((0, 0));
-            let progress: Progress = Arc::new(move |sent, total| drop(sender.send_replace((sent, total))));
+            let progress: Progress = Arc::new(move |sent, total| {
+                sender.send_replace((sent, total));
+            });
             let (uploaded, ()) = tokio::join!(rest.upload_jar(path, Some(progress)), tell(function, receiver));
             text(&uploaded?)
         })

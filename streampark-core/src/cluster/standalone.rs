@@ -171,7 +171,10 @@ impl Cluster for StandaloneCluster {
         submit::check(submission)?;
         let packed = packaging::with_libraries(&submission.launch).await?;
         let jar = submit::jar_of(submission, packed.as_ref().map(|packed| &packed.jar))?;
-        match self.run(jar, &submit::run_of(submission)).await {
+        let version = self.rest().version().await?;
+        let run = submit::run_of(submission, Some(&version));
+        run.check(&version).map_err(|error| error.with_operation("standalone.submit"))?;
+        match self.run(jar, &run).await {
             Ok(job) => Ok(Accepted::new(job)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Ok(Accepted { already_there: true, ..Accepted::new(submission.run.flink_job) })

@@ -70,8 +70,15 @@ impl Supervisor {
 
 fn begin_watching(shared: &Arc<Shared>, name: String, cluster: Arc<dyn Cluster>, record: Option<ClusterRecord>) {
     let watch = Arc::new(Watch::new(name.clone(), cluster, record, &shared.options));
-    if let Some(before) = shared.clusters_mut().insert(name, Arc::clone(&watch)) {
+    if let Some(before) = shared.clusters_mut().insert(name.clone(), Arc::clone(&watch)) {
         before.ended.cancel();
+    }
+    // Runs that were loaded before their cluster came, or watched by the one that it replaces.
+    for slot in shared.slots().by_id.values() {
+        let view = slot.view();
+        if let Some(run) = view.run.as_ref().filter(|run| run.phase != RunPhase::Ended && run.cluster == name) {
+            watch.look_for(run.run.clone(), Arc::clone(&view.spec), slot.mailbox.clone());
+        }
     }
     shared.tasks.spawn(watch::watch(Arc::clone(shared), watch));
 }

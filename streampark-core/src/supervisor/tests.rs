@@ -68,13 +68,17 @@ impl World {
     }
 
     async fn begin(store: &Arc<MemoryStore>, engine: &MemoryCluster, clock: &SharedClock) -> SupervisorHandle {
-        let mut programs = ProgramRegistry::new();
-        programs.register("nothing", Arc::new(|_| Ok(Arc::new(Nothing))));
         let store: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
         let parts = SupervisorParts::new(store, ProgramContext::new("/nonexistent"), Arc::clone(clock))
             .with_cluster("dev", Arc::new(engine.clone()) as Arc<dyn Cluster>)
-            .with_programs(programs);
+            .with_programs(Self::programs());
         Supervisor::start(parts).await.unwrap()
+    }
+
+    fn programs() -> ProgramRegistry {
+        let mut programs = ProgramRegistry::new();
+        programs.register("nothing", Arc::new(|_| Ok(Arc::new(Nothing))));
+        programs
     }
 
     /// The process dies where it stands and a new one begins on the same store.

@@ -23,7 +23,6 @@ class Identity:
 
     Args:
         kind: The way of the proof.
-        details: The user, and what the proof consists of; not printed.
     """
 
     kind: str

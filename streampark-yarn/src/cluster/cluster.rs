@@ -1,6 +1,6 @@
 //! Hadoop YARN as a place that accepts runs: one application each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -199,7 +199,8 @@ impl Cluster for YarnCluster {
     async fn observe(&self) -> Result<Vec<Observation>> {
         let inner = &self.inner;
         let apps = inner.yarn.fleet(&inner.memory).await?;
-        inner.managers.keep_only(|id| apps.iter().any(|app| app.id == id && !app.state.is_over()));
+        let live: BTreeSet<&str> = apps.iter().filter(|app| !app.state.is_over()).map(|app| app.id.as_str()).collect();
+        inner.managers.keep_only(|id| live.contains(id));
         // Sessions carry our tag too, and no run's.
         let runs: Vec<_> = apps.into_iter().filter(|app| run_of(app).is_some()).collect();
         Ok(inner.yarn.observations(&runs, &inner.managers, &inner.memory).await)

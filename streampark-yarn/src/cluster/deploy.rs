@@ -147,12 +147,12 @@ impl Yarn {
         }
     }
 
-    /// Removes what a submission left on the cluster's file system.
-    pub(crate) async fn clean(&self, id: &str, ground: &Ground) -> Result<()> {
+    /// Removes what a submission left on the cluster's file system; true where there was something.
+    pub(crate) async fn clean(&self, id: &str, ground: &Ground) -> Result<bool> {
         let staging = format!("{}/.flink/{id}", ground.home);
-        ground.fs.remove(&staging).await?;
-        ground.fs.remove(&format!("{staging}-archive")).await?;
-        Ok(())
+        let archive = format!("{staging}-archive");
+        let removed = futures_util::future::try_join(ground.fs.remove(&staging), ground.fs.remove(&archive)).await?;
+        Ok(removed.0 || removed.1)
     }
 }
 

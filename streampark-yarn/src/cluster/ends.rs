@@ -91,9 +91,8 @@ impl YarnCluster {
         let deadline = Instant::now() + within;
         let mut pause = Duration::from_millis(50);
         loop {
-            match self.inner.yarn.rm.app(id).await? {
-                Some(app) if !app.state.is_over() => {}
-                _ => return Ok(true),
+            if self.inner.yarn.rm.is_gone(id).await? {
+                return Ok(true);
             }
             if Instant::now() >= deadline {
                 return Ok(false);
@@ -109,7 +108,11 @@ impl YarnCluster {
         inner.managers.forget(id);
         inner.memory.over(id);
         let ground = inner.yarn.ground().await?;
-        inner.yarn.clean(id, ground).await
+        // A JobManager that was killed has a moment left, in which it may write its archive once more.
+        while inner.yarn.clean(id, ground).await? {
+            sleep(Duration::from_millis(400)).await;
+        }
+        Ok(())
     }
 
     /// Ends the JobManager that stayed for its reason to be read, and removes what is left.
@@ -120,10 +123,11 @@ impl YarnCluster {
             }
             return Ok(());
         };
-        if !app.state.is_over() {
+        if app.state.is_over() {
+            self.wait_for_end(&app.id, END).await?;
+        } else {
             self.end_lingering(&app).await?;
         }
-        self.inner.memory.over(&app.id);
         self.sweep(&app.id).await
     }
 

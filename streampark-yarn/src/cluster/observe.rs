@@ -55,7 +55,8 @@ impl Memory {
     }
 
     fn may_be_partial(&self, apps: &[App]) -> bool {
-        self.with(|seen| !seen.begun || seen.live.iter().any(|id| !apps.iter().any(|app| app.id == *id)))
+        let listed: BTreeSet<&str> = apps.iter().map(|app| app.id.as_str()).collect();
+        self.with(|seen| !seen.begun || seen.live.iter().any(|id| !listed.contains(id.as_str())))
     }
 
     fn take(&self, apps: &[App]) {
@@ -64,7 +65,8 @@ impl Memory {
             seen.live = apps.iter().filter(|app| !app.state.is_over()).map(|app| app.id.clone()).collect();
             seen.ran.retain(|id| seen.live.contains(id));
             seen.ran.extend(apps.iter().filter(|app| app.state == AppState::Running).map(|app| app.id.clone()));
-            seen.told.retain(|id, _| apps.iter().any(|app| app.id == *id));
+            let listed: BTreeSet<&str> = apps.iter().map(|app| app.id.as_str()).collect();
+            seen.told.retain(|id, _| listed.contains(id.as_str()));
         });
     }
 
@@ -137,6 +139,12 @@ impl Yarn {
             None => {}
             Some(Ok(jobs)) => {
                 tell(&mut seen, &jobs);
+                if jobs.is_empty()
+                    && let Some(ended) = managers.end_of_main(self, app).await
+                {
+                    seen.status = ended;
+                    seen.note = Some("the program's main ended, and called no execute() that made a job".to_owned());
+                }
                 memory.remember(&app.id, &seen.status);
             }
             Some(Err(error)) => {

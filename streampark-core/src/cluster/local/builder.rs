@@ -141,10 +141,9 @@ impl LocalClusterBuilder {
     async fn left_behind(&self, home: &FlinkHome, work: &Path) -> Result<Option<Roster>> {
         let Some(roster) = Roster::read(work) else { return Ok(None) };
         let alike = self.adopt && roster.settings == self.settings(home);
-        if alike && roster.all().count() > self.task_managers && roster.all().all(|process| process.is_alive()) {
-            if self.is_whole(&RestClient::connect_to(&roster.address)?).await {
-                return Ok(Some(roster));
-            }
+        let alive = roster.all().count() > self.task_managers && roster.all().all(|process| process.is_alive());
+        if alike && alive && self.is_whole(&RestClient::connect_to(&roster.address)?).await {
+            return Ok(Some(roster));
         }
         roster.end().await;
         Ok(None)

@@ -8,7 +8,7 @@ use url::Url;
 use crate::cluster::plan::{Plan, PlanBody, PlanStep};
 use crate::cluster::submission::Submission;
 use crate::flink::rest::{ClaimMode as Claim, RunJar};
-use crate::flink::{RemoteException, RestClient};
+use crate::flink::{FlinkVersion, RemoteException, RestClient};
 use crate::job::{ClaimMode, Location, Resource, Runtime, SqlFailure};
 use crate::{Error, ErrorKind, REDACTED, Result, is_sensitive_key};
 
@@ -25,7 +25,7 @@ pub(super) fn check(submission: &Submission) -> Result<()> {
     };
     match refused {
         Some(message) => Err(Error::new(ErrorKind::Unsupported, message).with_operation("standalone.submit")),
-        None => run_of(submission).check_always().map_err(|error| error.with_operation("standalone.submit")),
+        None => run_of(submission, None).check_always().map_err(|error| error.with_operation("standalone.submit")),
     }
 }
 
@@ -54,10 +54,14 @@ pub(super) fn not_here(url: &Url) -> Error {
     )
 }
 
-pub(super) fn run_of(submission: &Submission) -> RunJar {
+/// The request for a version of Flink; None takes it for a new one. Before 1.17 a request carries no
+/// configuration, and so no name: the program's own is what shows.
+pub(super) fn run_of(submission: &Submission, version: Option<&FlinkVersion>) -> RunJar {
     let launch = &submission.launch;
     let mut config = submission.config.clone();
-    config.set_default("pipeline.name", &submission.name);
+    if version.is_none_or(FlinkVersion::run_jar_accepts_configuration) {
+        config.set_default("pipeline.name", &submission.name);
+    }
     let mut run = RunJar::new().args(launch.args.clone()).job_id(submission.run.flink_job);
     if let Some(class) = &launch.entry_class {
         run = run.entry_class(class);
@@ -85,6 +89,16 @@ pub(super) async fn plan(rest: &RestClient, submission: &Submission, jar: &Resou
         Location::Path(path) => Some(tokio::fs::metadata(path).await?.len()),
         Location::Remote(url) => return Err(not_here(url).with_operation("standalone.plan")),
     };
+    let version = rest.known_version();
+    let run = run_of(submission, version.as_ref());
+    match &version {
+        Some(version) => run.check(version).map_err(|error| error.with_operation("standalone.plan"))?,
+        None => {
+            plan.push(PlanStep::new("ask for Flink's version", "GET", format!("{address}config")));
+            plan.notes
+                .push("the version of Flink is not known yet; the last request is that of 1.20 or newer".to_owned());
+        }
+    }
     let sha256 = jar.sha256.clone();
     if sha256.is_some() {
         plan.push(PlanStep::new("look whether the JobManager has the jar", "GET", format!("{address}jars")));
@@ -93,17 +107,6 @@ pub(super) async fn plan(rest: &RestClient, submission: &Submission, jar: &Resou
         PlanStep::new("upload the jar, unless the JobManager has it", "POST", format!("{address}jars/upload"))
             .with_body(PlanBody::File { name: name_there(jar), size, sha256 }),
     );
-    let (run, version) = (run_of(submission), rest.known_version());
-    match &version {
-        Some(version) => run.check(version)?,
-        None if run.needs_version() => {
-            plan.push(PlanStep::new("ask for Flink's version", "GET", format!("{address}config")));
-            if run.claim_mode.is_some() {
-                plan.notes.push("before Flink 1.20 the field 'claimMode' is called 'restoreMode'".to_owned());
-            }
-        }
-        None => {}
-    }
     let body = serde_json::to_value(run.body(version.as_ref())).map_err(|source| {
         Error::new(ErrorKind::Internal, "the request cannot be written as JSON").with_source(source)
     })?;

@@ -4,6 +4,7 @@
 //! subject: the cluster, jobs, jars, checkpoints, savepoints and metrics. The types are Flink's own
 //! words, and tolerate fields that a version lacks or adds.
 
+mod applications;
 mod checkpoints;
 mod client;
 mod cluster;
@@ -18,6 +19,7 @@ mod savepoints;
 #[cfg(test)]
 mod tests;
 
+pub use applications::ApplicationOverview;
 pub use checkpoints::{
     Checkpoint, CheckpointConfig, CheckpointCounts, CheckpointStatus, Checkpoints, ExternalizedCheckpoints,
     LatestCheckpoints, RestoredCheckpoint,

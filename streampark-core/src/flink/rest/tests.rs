@@ -593,3 +593,24 @@ fn unknown_states_and_ten_thousand_jobs_are_read() {
     let checkpoint: Checkpoint = serde_json::from_str(r#"{"id":1,"status":"NEW_WORD"}"#).unwrap();
     assert_eq!(checkpoint.status, CheckpointStatus::Unknown("NEW_WORD".into()));
 }
+
+#[tokio::test]
+async fn what_main_came_to() {
+    let server = Server::start(|seen| match seen.line.as_str() {
+        "GET /applications/overview" => Reply::Json(
+            200,
+            r#"{"applications":[{"id":"a1","name":"main","start-time":5,"end-time":-1,"duration":9,"status":"RUNNING","jobs":{}},
+                {"id":"a2","name":"main","start-time":5,"end-time":7,"duration":2,"status":"FINISHED","jobs":{"FINISHED":0}}]}"#
+                .into(),
+        ),
+        other => panic!("{other}"),
+    })
+    .await;
+    let client = RestClient::connect_to(server.url()).unwrap();
+    let applications = client.applications().await.unwrap();
+    assert_eq!(applications.iter().map(ApplicationOverview::is_over).collect::<Vec<_>>(), [false, true]);
+    assert_eq!((applications[1].id.as_str(), applications[1].end_time), ("a2", 7));
+    let old = Server::start(|_| Reply::Json(404, r#"{"errors":["Not found: /applications/overview"]}"#.into())).await;
+    let error = RestClient::connect_to(old.url()).unwrap().applications().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}

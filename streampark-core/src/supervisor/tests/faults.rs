@@ -201,3 +201,28 @@ async fn a_shutdown_waits_for_what_is_under_way_and_the_next_start_goes_on() {
     world.wait(job, JobState::Running).await;
     assert_eq!(world.copies(job), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_watched_though_its_cluster_is_named_after_the_start() {
+    let mut world = World::new().await;
+    let job = world.running(world.spec("orders")).await;
+    world.handle.shutdown().await;
+    let parts = SupervisorParts::new(
+        Arc::clone(&world.store) as Arc<dyn Store>,
+        ProgramContext::new("/nonexistent"),
+        Arc::clone(&world.clock),
+    )
+    .with_programs(World::programs());
+    world.handle = Supervisor::start(parts).await.unwrap();
+    world.pass(30).await;
+    assert_eq!(world.handle.job(job).unwrap().knowledge.as_str(), "unknown");
+    world.handle.add_cluster("dev", Arc::new(world.engine.clone()));
+    world.pass(3).await;
+    assert_eq!(world.handle.job(job).unwrap().knowledge.as_str(), "observed");
+    world.fail(job);
+    world.wait_generation(job, 2).await;
+    world.handle.add_cluster("dev", Arc::new(world.engine.clone()));
+    world.fail(job);
+    world.wait_generation(job, 3).await;
+    assert_eq!(world.copies(job), 3);
+}

@@ -10,6 +10,7 @@ print(job.name, job.state)
 from streampark.flink.config import FlinkConfig, JobManagerMemory, TaskManagerMemory
 from streampark.flink.records import (
     AggregatedMetric,
+    ApplicationOverview,
     Cause,
     Checkpoint,
     CheckpointConfig,
@@ -44,6 +45,7 @@ from streampark.flink.units import (
 
 __all__ = [
     "AggregatedMetric",
+    "ApplicationOverview",
     "AsyncRestClient",
     "Cause",
     "Checkpoint",

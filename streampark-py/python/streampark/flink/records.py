@@ -14,6 +14,7 @@ from streampark.flink.config import FlinkConfig
 
 __all__ = [
     "AggregatedMetric",
+    "ApplicationOverview",
     "Cause",
     "Checkpoint",
     "CheckpointConfig",
@@ -138,6 +139,22 @@ class JobOverview:
     duration: int = 0
     last_modification: int = 0
     tasks: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
+class ApplicationOverview:
+    """One run of a program's main, since Flink 2.3; times in milliseconds since 1970, -1 where there is none."""
+
+    id: str
+    status: str
+    name: str = ""
+    start_time: int = 0
+    end_time: int = -1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the main is over, and every job of it."""
+        return self.status in ("FAILED", "CANCELED", "FINISHED")
 
 
 @dataclass(frozen=True)

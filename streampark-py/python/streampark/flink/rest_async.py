@@ -11,6 +11,7 @@ from streampark.flink._client import Claim, Client, Format
 from streampark.flink.config import AnyConfig, FlinkConfig
 from streampark.flink.records import (
     AggregatedMetric,
+    ApplicationOverview,
     CheckpointConfig,
     Checkpoints,
     ClusterConfig,
@@ -102,6 +103,10 @@ class AsyncRestClient(Client):
     async def jobs(self) -> list[JobOverview]:
         """Every job that the cluster remembers."""
         return await self._call("jobs", list_of(JobOverview, tasks=keys_of))
+
+    async def applications(self) -> list[ApplicationOverview]:
+        """Every run of a program's main that the cluster remembers; Flink before 2.3 knows none of it."""
+        return await self._call("applications", list_of(ApplicationOverview))
 
     async def job(self, job: str) -> JobDetail:
         """One job; up to 3 s old."""

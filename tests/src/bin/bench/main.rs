@@ -8,6 +8,7 @@
 mod figures;
 mod fleet;
 mod noticed;
+mod submit;
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run: make bench"))
@@ -16,6 +17,11 @@ fn variable(name: &str) -> String {
 #[tokio::main]
 async fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let [once, address, jar] = wanted.as_slice()
+        && once == "submit-once"
+    {
+        return submit::once(address, jar).await;
+    }
     let wants = |name: &str, by_default: bool| {
         if wanted.is_empty() { by_default } else { wanted.iter().any(|wanted| wanted == name) }
     };
@@ -29,6 +35,12 @@ async fn main() {
         let jar = variable("STREAMPARK_TEST_JOBS_JAR");
         for (name, home) in [("1.20", "STREAMPARK_TEST_FLINK_1"), ("2.3", "STREAMPARK_TEST_FLINK_2")] {
             noticed::run(name, &variable(home), &jar, 50).await;
+        }
+    }
+    if wants("submit", true) {
+        let jar = variable("STREAMPARK_TEST_JOBS_JAR");
+        for (name, home) in [("1.20", "STREAMPARK_TEST_FLINK_1"), ("2.3", "STREAMPARK_TEST_FLINK_2")] {
+            submit::run(name, &variable(home), &jar, 9).await;
         }
     }
 }
