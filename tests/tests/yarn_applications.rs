@@ -458,7 +458,11 @@ async fn the_supervisor_brings_it_back(scene: &Scene) {
         assert!(Instant::now() < deadline, "{:#?}", job.history(50).await.unwrap());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Flink says RUNNING before a TaskManager has its container.
+    while !elements(Path::new(&output)).last().is_some_and(|element| element.restored) {
+        assert!(Instant::now() < deadline, "{:#?}", job.history(50).await.unwrap());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     job.suspend().await.unwrap();
     let wait = WaitOptions::at_most(Duration::from_secs(240));
     job.wait_for_with(JobState::Suspended, wait).await.unwrap();

@@ -88,6 +88,11 @@ impl Memory {
         })
     }
 
+    /// Whether tasks of the application's job were ever seen at work.
+    fn has_worked(&self, id: &str) -> bool {
+        self.with(|seen| seen.told.get(id).is_some_and(|status| *status != RunStatus::Starting))
+    }
+
     fn has_run(&self, id: &str) -> bool {
         self.with(|seen| seen.ran.contains(id))
     }
@@ -145,6 +150,9 @@ impl Yarn {
                     seen.status = ended;
                     seen.note = Some("the program's main ended, and called no execute() that made a job".to_owned());
                 }
+                if waits_for_containers(&seen) && !memory.has_worked(&app.id) {
+                    seen.status = RunStatus::Starting;
+                }
                 memory.remember(&app.id, &seen.status);
             }
             Some(Err(error)) => {
@@ -175,6 +183,11 @@ fn tell(seen: &mut Observation, jobs: &[Observation]) {
     if !job.name.is_empty() {
         seen.name.clone_from(&job.name);
     }
+}
+
+/// Flink calls a job RUNNING while its TaskManagers' containers are still to come; a savepoint would fail.
+fn waits_for_containers(seen: &Observation) -> bool {
+    seen.status == RunStatus::Running && seen.tasks.is_some_and(|(running, all)| running == 0 && all > 0)
 }
 
 /// The run that an application's tags name.
