@@ -50,6 +50,9 @@ mod _streampark {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         logging::install();
+        // Registered before anything of the package, so that it runs after all of it.
+        let close = wrap_pyfunction!(super::logging::close_log, module)?;
+        module.py().import("atexit")?.call_method1("register", (close,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

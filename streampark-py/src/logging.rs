@@ -1,9 +1,10 @@
 //! What the engine says through `tracing`, handed to Python's `logging` under the name `streampark`.
 
 use std::fmt::Write as _;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use pyo3::prelude::*;
 use tracing::field::{Field, Visit};
@@ -21,13 +22,44 @@ struct Line {
 }
 
 struct Bridge {
-    queue: OnceLock<SyncSender<Line>>,
     dropped: AtomicU64,
+}
+
+/// The thread that hands lines over, begun with the first line.
+struct Writer {
+    queue: Option<SyncSender<Line>>,
+    thread: Option<JoinHandle<()>>,
+    closed: bool,
+}
+
+static WRITER: Mutex<Writer> = Mutex::new(Writer { queue: None, thread: None, closed: false });
+
+fn writer() -> MutexGuard<'static, Writer> {
+    WRITER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hands over what waits and ends the thread. A thread that is inside the interpreter while that is
+/// finalized would take the process down (`Py_FinalizeEx` ends threads that wait for the interpreter).
+#[pyfunction]
+pub(crate) fn close_log(py: Python<'_>) {
+    if crate::runtime::is_forked() {
+        return;
+    }
+    let thread = {
+        let mut writer = writer();
+        writer.closed = true;
+        writer.queue = None;
+        writer.thread.take()
+    };
+    if let Some(thread) = thread {
+        // A thread that panicked has ended as well.
+        let _ended = py.detach(|| thread.join());
+    }
 }
 
 /// Installs the bridge for this module alone; a second call changes nothing.
 pub(crate) fn install() {
-    let bridge = Bridge { queue: OnceLock::new(), dropped: AtomicU64::new(0) };
+    let bridge = Bridge { dropped: AtomicU64::new(0) };
     let _known = tracing::subscriber::set_global_default(bridge);
 }
 
@@ -45,14 +77,18 @@ fn hand_over(lines: &Receiver<Line>) {
 
 impl Bridge {
     fn send(&self, line: Line) {
-        let queue = self.queue.get_or_init(|| {
+        let mut writer = writer();
+        if writer.closed {
+            return;
+        }
+        if writer.queue.is_none() {
             let (sender, lines) = sync_channel(QUEUE);
             // Without the thread lines are dropped, which the counter tells.
-            let _thread =
-                std::thread::Builder::new().name("streampark-log".to_owned()).spawn(move || hand_over(&lines));
-            sender
-        });
-        if queue.try_send(line).is_err() {
+            let begun = std::thread::Builder::new().name("streampark-log".to_owned()).spawn(move || hand_over(&lines));
+            writer.thread = begun.ok();
+            writer.queue = Some(sender);
+        }
+        if writer.queue.as_ref().is_some_and(|queue| queue.try_send(line).is_err()) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
