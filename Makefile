@@ -61,7 +61,7 @@ test-flink: system venv ## against real Flink, both major versions
 test-projects: system-projects ## real Git servers, Maven and Gradle builds; what they build runs on real Flink
 	@$(flink_env)
 	$(TALLY) test-projects \
-		-- $(CARGO) test --locked --no-fail-fast -p streampark-core --features git,objects -- build:: project:: platform::projects \
+		-- $(CARGO) test --locked --no-fail-fast -p streampark-core --features git,objects --lib \
 		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'projects*'
 
 .PHONY: test-yarn
