@@ -125,7 +125,12 @@ impl Watch {
     pub(super) fn look_for(&self, run: RunRef, spec: Arc<JobSpec>, keeper: mpsc::Sender<Message>) {
         let job = run.key.job;
         let watched = Watched { run, spec, keeper, since: Instant::now(), told: None };
-        lock(&self.runs).insert(job, watched);
+        let mut runs = lock(&self.runs);
+        if runs.is_empty() {
+            // Until now it was asked seldom.
+            self.nudged.notify_one();
+        }
+        runs.insert(job, watched);
     }
 
     pub(super) fn forget(&self, job: JobId) {
