@@ -103,7 +103,7 @@ check-python: system venv
 	$(SERVERS)/develop.sh
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python -p streampark-py
-	cd streampark-py && ../$(BIN)/python -m mypy
+	(cd streampark-py && ../$(BIN)/python -m mypy)
 	$(BIN)/python -m mypy.stubtest streampark._streampark --mypy-config-file streampark-py/pyproject.toml
 
 .PHONY: bench
