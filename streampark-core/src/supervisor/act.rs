@@ -51,10 +51,7 @@ pub(super) async fn carry_out(shared: &Shared, errand: Errand) -> Answer {
             });
             Answer::Reserved(told(answer.await))
         }
-        Call::Submit(run) => {
-            let answer = submit(shared, &errand, run).await;
-            Answer::Submitted(answer.map_err(|error| (Trouble::from(&error), None)))
-        }
+        Call::Submit(run) => Answer::Submitted(told(submit(shared, &errand, run).await)),
         Call::Lookup(run) => {
             let answer =
                 with(

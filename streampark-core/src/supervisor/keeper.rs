@@ -139,7 +139,7 @@ impl Keeper {
         let mut next = self.machine.clone();
         let step = self.decide(|setting| next.command(&command, setting));
         let step = match step {
-            Ok(step) if deletes => return self.delete(&command, step, reply).await,
+            Ok(_) if deletes => return self.delete(&command, reply).await,
             Ok(step) => step,
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -166,7 +166,7 @@ impl Keeper {
         false
     }
 
-    async fn delete(&mut self, command: &Command, _step: Step, reply: oneshot::Sender<Result<JobView>>) -> bool {
+    async fn delete(&mut self, command: &Command, reply: oneshot::Sender<Result<JobView>>) -> bool {
         let job = &self.machine.job;
         let mut event =
             Event::new(EventKind::JobDeleted, command.actor(), self.now(), format!("'{}' was deleted", job.name));

@@ -60,7 +60,7 @@ struct Status {
     last_error: Option<String>,
     misses: u32,
     late_ticks: u64,
-    quick_until: Option<Instant>,
+    nudged_at: Option<Instant>,
 }
 
 fn digest(seen: &Observation) -> u64 {
@@ -82,7 +82,7 @@ impl Watch {
             last_error: None,
             misses: 0,
             late_ticks: 0,
-            quick_until: None,
+            nudged_at: None,
         };
         Self {
             name,
@@ -146,7 +146,7 @@ impl Watch {
 
     /// Something was changed on the cluster: it is asked at once, and more often for a while.
     pub(super) fn nudge(&self) {
-        lock(&self.status).quick_until = Some(Instant::now());
+        lock(&self.status).nudged_at = Some(Instant::now());
         self.nudged.notify_one();
     }
 
@@ -160,8 +160,8 @@ impl Watch {
     }
 
     fn pause(&self, options: &SupervisorOptions) -> Duration {
-        let quick = lock(&self.status).quick_until;
-        if quick.is_some_and(|nudged| nudged.elapsed() < options.quick_for) {
+        let nudged = lock(&self.status).nudged_at;
+        if nudged.is_some_and(|at| at.elapsed() < options.quick_for) {
             return options.quick_interval;
         }
         if lock(&self.runs).is_empty() { options.interval * IDLE } else { options.interval }

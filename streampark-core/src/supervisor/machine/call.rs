@@ -133,8 +133,8 @@ pub struct Points {
 pub enum Answer {
     /// To [`Call::Reserve`].
     Reserved(Result<Option<DeploymentId>, Trouble>),
-    /// To [`Call::Submit`]; a refusal can carry the failure in the user's words.
-    Submitted(Result<Accepted, (Trouble, Option<Failure>)>),
+    /// To [`Call::Submit`].
+    Submitted(Result<Accepted, Trouble>),
     /// To [`Call::Lookup`].
     LookedUp(Result<Lookup, Trouble>),
     /// To [`Call::Stop`].

@@ -199,9 +199,8 @@ impl Machine {
         let decision = self.spec.restart.decide(&mut self.job.restarts, work.now(), work.setting.random);
         work.job_changed = true;
         match decision {
-            RestartDecision::Restart(at) => {
+            RestartDecision::Restart(_) => {
                 self.record(EventKind::RestartDecided, format!("{why}; it is started again"), work);
-                self.job.restarts.next_at = Some(at);
                 self.become_state(JobState::BackingOff, Some(why.to_owned()), work);
             }
             _ => self.park(AlertKind::CrashLoop, format!("{why}, too often for its restart policy"), work),

@@ -67,7 +67,7 @@ pub(super) struct Memory {
     pub(super) troubled_since: Option<Timestamp>,
     pub(super) trouble_told: bool,
     /// Why a run that was sent again was refused, while its first request may still arrive.
-    pub(super) refusal: Option<(Trouble, Option<Failure>)>,
+    pub(super) refusal: Option<Trouble>,
     /// Since when the cluster answers that it never had the run that is in doubt.
     pub(super) never_since: Option<Timestamp>,
 }

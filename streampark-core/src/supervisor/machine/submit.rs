@@ -174,7 +174,7 @@ impl Machine {
                 self.memory.retries.remove(&CallKind::Reserve);
             }
             // Nothing runs by a reservation: it may be asked for again.
-            Err(trouble) if trouble.status == ErrorStatus::Permanent => self.refused(trouble, None, work),
+            Err(trouble) if trouble.status == ErrorStatus::Permanent => self.refused(trouble, work),
             Err(trouble) => {
                 self.later(CallKind::Reserve, &trouble, work);
                 self.complain(&trouble, work);
@@ -182,18 +182,18 @@ impl Machine {
         }
     }
 
-    pub(super) fn submitted(&mut self, answer: Result<Accepted, (Trouble, Option<Failure>)>, work: &mut Work<'_>) {
+    pub(super) fn submitted(&mut self, answer: Result<Accepted, Trouble>, work: &mut Work<'_>) {
         if !self.live().is_some_and(|run| run.phase == RunPhase::Intended) {
             return;
         }
         match answer {
             Ok(accepted) => self.accept(accepted, work),
-            Err((trouble, failure)) => match trouble.status {
+            Err(trouble) => match trouble.status {
                 ErrorStatus::Permanent if self.was_sent_again() => {
-                    self.memory.refusal = Some((trouble, failure));
+                    self.memory.refusal = Some(trouble);
                     self.become_state(JobState::InDoubt, None, work);
                 }
-                ErrorStatus::Permanent => self.refused(trouble, failure, work),
+                ErrorStatus::Permanent => self.refused(trouble, work),
                 ErrorStatus::Temporary => {
                     let attempts = self.later(CallKind::Submit, &trouble, work);
                     if attempts == 1 {
@@ -239,8 +239,8 @@ impl Machine {
         if self.withdrawn() {
             return self.withdraw(work);
         }
-        if let Some((trouble, failure)) = self.memory.refusal.take() {
-            return self.refused(trouble, failure, work);
+        if let Some(trouble) = self.memory.refusal.take() {
+            return self.refused(trouble, work);
         }
         let incarnation = facts.and_then(|facts| facts.incarnation);
         if let Some(run) = self.run.as_mut() {
@@ -274,9 +274,9 @@ impl Machine {
     }
 
     /// The submission was refused for good.
-    fn refused(&mut self, trouble: Trouble, failure: Option<Failure>, work: &mut Work<'_>) {
+    fn refused(&mut self, trouble: Trouble, work: &mut Work<'_>) {
         let now = work.now();
-        let failure = failure.unwrap_or_else(|| Failure::new(trouble.text.clone()));
+        let failure = Failure::new(trouble.text);
         let reason = failure.one_line();
         if let Some(run) = &mut self.run {
             run.phase = RunPhase::Ended;

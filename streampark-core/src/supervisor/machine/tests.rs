@@ -228,7 +228,7 @@ impl World {
                 }
                 Answer::Submitted(match failed {
                     None => Ok(Accepted::new(run.flink_job)),
-                    Some(trouble) => Err((trouble, None)),
+                    Some(trouble) => Err(trouble),
                 })
             }
             Call::Lookup(run) => Answer::LookedUp(match failed {
