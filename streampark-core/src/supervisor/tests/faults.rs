@@ -226,3 +226,54 @@ async fn a_run_is_watched_though_its_cluster_is_named_after_the_start() {
     world.wait_generation(job, 3).await;
     assert_eq!(world.copies(job), 3);
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_disk_is_full_nothing_is_sent_and_afterwards_it_goes_on() {
+    use crate::store::{Batch, SqliteOptions, SqliteStore};
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteOptions::default().with_max_pages(120);
+    let store = Arc::new(SqliteStore::open_with(folder.path().join("jobs.db"), options).await.unwrap());
+    let clock: SharedClock = Arc::new(crate::SystemClock);
+    let engine = MemoryCluster::new();
+    let parts = SupervisorParts::new(Arc::clone(&store) as Arc<dyn Store>, ProgramContext::new("/nonexistent"), clock)
+        .with_cluster("dev", Arc::new(engine.clone()) as Arc<dyn Cluster>)
+        .with_programs(World::programs());
+    let handle = Supervisor::start(parts).await.unwrap();
+    let spec = |name: &str| {
+        let program = ProgramSpec::Custom { kind: "nothing".to_owned(), options: serde_json::Map::new() };
+        Box::new(JobSpec::new(name, program).cluster("dev").restart(policy()))
+    };
+    let create = |name| handle.command(Command::Create { spec: spec(name), actor: "ann".into() });
+    let start = |job| handle.command(Command::Start { job, from: StartFrom::Newest, actor: "ann".into() });
+    let (runs, waits) = (create("runs").await.unwrap().job.id, create("waits").await.unwrap().job.id);
+    start(runs).await.unwrap();
+    let state = |job| handle.job(job).unwrap().job.state;
+    let until = async |job, wanted: JobState, generation: u64| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while state(job) != wanted || handle.job(job).unwrap().job.generation != generation {
+            assert!(std::time::Instant::now() < deadline, "{:#?}", handle.job(job));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    until(runs, JobState::Running, 1).await;
+    let event = |size: usize| crate::Event::new(EventKind::JobChanged, "ann", Timestamp::UNIX_EPOCH, "x".repeat(size));
+    for size in [3_000, 300, 1] {
+        while store.commit(Batch { events: vec![event(size)], ..Batch::default() }).await.is_ok() {}
+    }
+
+    let refused = start(waits).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Storage, "{refused}");
+    assert_eq!(state(waits), JobState::New);
+    engine.fail(engine.flink_job(runs).unwrap(), Failure::new("boom")).unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(handle.storage_trouble().is_some_and(|trouble| trouble.contains("the disk is full")));
+    assert_eq!(engine.log().0.len(), 1, "nothing was sent");
+
+    store.prune(Timestamp::now(), 100).await.unwrap();
+    until(runs, JobState::Running, 2).await;
+    start(waits).await.unwrap();
+    until(waits, JobState::Running, 1).await;
+    assert_eq!(handle.storage_trouble(), None);
+    assert_eq!(engine.log().0.len(), 3);
+}
