@@ -208,6 +208,11 @@ impl World {
         Trouble { kind, status, text: "no".to_owned() }
     }
 
+    /// A connection to a process ends with it.
+    fn deliver(&mut self, call: Call, incarnation: u64, outcome: Outcome) {
+        self.answer(call, if incarnation == self.incarnation { outcome } else { Outcome::Refused });
+    }
+
     fn answer(&mut self, call: Call, outcome: Outcome) {
         let failed = match outcome {
             Outcome::Done => None,
@@ -308,9 +313,7 @@ impl World {
                 if !self.in_flight.is_empty() {
                     let index = usize::from(which) % self.in_flight.len();
                     let (call, incarnation) = self.in_flight.remove(index);
-                    // A connection to a process ends with it.
-                    let outcome = if incarnation == self.incarnation { outcome } else { Outcome::Refused };
-                    self.answer(call, outcome);
+                    self.deliver(call, incarnation, outcome);
                 }
             }
             Move::Late(which) => {
@@ -391,8 +394,8 @@ impl World {
         self.late.clear();
         self.tell(Input::Reachable);
         for _ in 0..400 {
-            while let Some((call, _)) = self.in_flight.pop() {
-                self.answer(call, Outcome::Done);
+            while let Some((call, incarnation)) = self.in_flight.pop() {
+                self.deliver(call, incarnation, Outcome::Done);
             }
             self.look();
             self.play(Move::Pass(20));
