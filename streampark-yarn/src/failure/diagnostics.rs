@@ -37,6 +37,11 @@ pub(crate) fn missed_a_file(app: &App) -> bool {
     exit_code(&app.diagnostics) == Some(-1000)
 }
 
+/// Whether the node of the JobManager was lost, and with it whatever else ran there.
+pub(crate) fn node_was_lost(app: &App) -> bool {
+    exit_code(&app.diagnostics) == Some(-100)
+}
+
 /// Whether the ResourceManager never started a container.
 pub(super) fn is_refusal(text: &str) -> bool {
     of_queue(text).is_some() || text.contains("Failed to renew token: ")

@@ -1,4 +1,7 @@
-//! A real HDFS and YARN of one node each, for one test.
+//! A real HDFS and YARN, for one test: one node or two, one ResourceManager or a pair.
+
+mod scene;
+mod tripwire;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,13 +10,22 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use scene::Scene;
+pub use tripwire::{Moment, Tripwire};
+
 /// Where the daemons are, as `tests/servers/hadoop.py` says.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Addresses {
     /// The ResourceManager's web address.
     pub resource_manager: String,
+    /// The web addresses of all ResourceManagers.
+    pub resource_managers: Vec<String>,
     /// The NodeManager's web address.
     pub node_manager: String,
+    /// That of `nodemanager2`.
+    pub second_node_manager: String,
+    /// The DataNode's web address.
+    pub data_node: String,
     /// The NameNode's web address.
     pub web_hdfs: String,
     /// `fs.defaultFS`.
@@ -67,7 +79,7 @@ impl Hadoop {
         Self { child, input, output, at, _work: work }
     }
 
-    /// Says one of `kill`, `term`, `start`, `pause` and `resume` with the name of a daemon.
+    /// Says one of `kill`, `term`, `start`, `pause` and `resume` with the name of a daemon, or `set`.
     ///
     /// # Panics
     /// Where it is not obeyed.
