@@ -33,7 +33,10 @@ impl Scene {
 
     /// Small processes, checkpoints on HDFS.
     pub fn options(&self) -> YarnOptions {
-        YarnOptions::from_hadoop_conf(&self.hadoop.at.conf)
+        let mut options = YarnOptions::from_hadoop_conf(&self.hadoop.at.conf);
+        // A machine with much to do.
+        options.timeout = Duration::from_secs(60);
+        options
             .flink_home(variable("STREAMPARK_TEST_FLINK_1"))
             .flink("jobmanager.memory.process.size", "768m")
             .flink("jobmanager.memory.jvm-metaspace.size", "160m")

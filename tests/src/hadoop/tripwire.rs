@@ -68,6 +68,11 @@ impl Tripwire {
         state.tripped = false;
     }
 
+    /// Nothing is done from now on.
+    pub fn disarm(&self) {
+        self.state().armed = None;
+    }
+
     /// Whether it was tripped since it was armed.
     pub fn tripped(&self) -> bool {
         self.state().tripped
