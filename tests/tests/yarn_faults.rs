@@ -2,19 +2,21 @@
 //! requests that are cut, copies made by others. One Hadoop for all of it.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 use streampark_core::cluster::{Cluster as _, LogOptions, RunStatus, SavepointOptions};
-use streampark_core::job::{JobState, RestoreKind, RunKey};
+use streampark_core::job::{JarProgram, JobSpec, JobState, RestoreKind, RunKey};
 use streampark_core::platform::{Job, WaitOptions};
 use streampark_core::supervisor::Knowledge;
 use streampark_core::{ErrorKind, ErrorStatus, EventKind};
+use streampark_tests::flink::variable;
 use streampark_tests::hadoop::{Moment, Scene, Tripwire};
 use streampark_tests::process::Program;
-use streampark_yarn::YarnCluster;
+use streampark_yarn::{YarnCluster, YarnOptions};
 
 /// Long enough for tasks without a JobManager, by what is measured below.
 const ORPHANS: Duration = Duration::from_secs(60);
@@ -93,6 +95,66 @@ async fn queues_that_are_full(scene: &Scene) {
     assert_eq!(scene.staged().await, Vec::<String>::new());
     job.delete().await.unwrap();
     platform.shutdown().await.unwrap();
+}
+
+/// What is wrong before anything is sent, and a file of Flink's that somebody removed.
+async fn refusals_and_a_mended_distribution(scene: &Scene) {
+    let platform = scene.platform(YarnCluster::new(scene.options()).unwrap()).await;
+    let refused = async |name: &str, change: &dyn Fn(&mut YarnOptions), jar: &Path| {
+        let mut options = scene.options();
+        change(&mut options);
+        platform.clusters().add("bad", YarnCluster::new(options).unwrap());
+        let job = platform
+            .jobs()
+            .create(JobSpec::new(name, JarProgram::new(jar.to_string_lossy())).cluster("bad"))
+            .await
+            .unwrap();
+        job.start().await.unwrap();
+        job.wait_for(JobState::Failed).await.unwrap();
+        platform.clusters().remove("bad").unwrap();
+        job.status().unwrap().job.reason.unwrap()
+    };
+    let right = PathBuf::from(variable("STREAMPARK_TEST_JOBS_JAR"));
+    let user = &scene.hadoop.at.user;
+    let closed = |options: &mut YarnOptions| {
+        options.user = Some("mallory".to_owned());
+        options.distribution_folder = Some(format!("/user/{user}/.streampark/dist"));
+    };
+    let reason = refused("closed", &closed, &right).await;
+    assert_eq!(
+        reason,
+        "the staging folder cannot be made: Permission denied: user=mallory, access=WRITE, \
+         inode=\"/user\":root:supergroup:drwxr-xr-x; give a folder that the user may write to by the option staging"
+            .replace(":root:", &format!(":{user}:"))
+    );
+    let lib = std::fs::read_dir(Path::new(&variable("STREAMPARK_TEST_FLINK_1")).join("lib")).unwrap().flatten();
+    let names: Vec<String> = lib.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let csv = names.iter().find(|name| name.starts_with("flink-csv-")).unwrap();
+    let like_a_lib = scene.folder.path().join(csv);
+    std::fs::copy(&right, &like_a_lib).unwrap();
+    let reason = refused("like-a-lib", &|_| {}, &like_a_lib).await;
+    assert_eq!(
+        reason,
+        format!(
+            "the program's jar '{csv}' has the name of Flink's own 'lib/{csv}': one of both would hide the other; leave \
+             it out where it is the same library, else rename it"
+        )
+    );
+    assert_eq!(scene.staged().await, Vec::<String>::new());
+    platform.shutdown().await.unwrap();
+
+    let at = &scene.hadoop.at;
+    let base = format!("{}/webhdfs/v1/user/{user}/.streampark/dist", at.web_hdfs);
+    let dist: serde_json::Value =
+        reqwest::get(format!("{base}?op=LISTSTATUS&user.name={user}")).await.unwrap().json().await.unwrap();
+    let dist = dist["FileStatuses"]["FileStatus"][0]["pathSuffix"].as_str().unwrap().to_owned();
+    let jar = format!("{base}/{dist}/lib/{csv}");
+    let client = reqwest::Client::new();
+    let gone = client.delete(format!("{jar}?op=DELETE&user.name={user}")).send().await.unwrap();
+    assert!(gone.text().await.unwrap().contains("true"));
+    YarnCluster::new(scene.options()).unwrap().install(None).await.unwrap();
+    let back = reqwest::get(format!("{jar}?op=GETFILESTATUS&user.name={user}")).await.unwrap();
+    assert!(back.status().is_success(), "{back:?}");
 }
 
 /// Posts an application as nobody of ours would.
@@ -357,7 +419,8 @@ async fn faults_on_hadoop_3_4() {
     killed_between_every_two_requests(&scene).await;
     step("killed between every two requests");
     queues_that_are_full(&scene).await;
-    step("full queues");
+    refusals_and_a_mended_distribution(&scene).await;
+    step("refusals");
     scene.hadoop.order("resume nodemanager");
     let node = async || scene.ask("metrics").await["clusterMetrics"]["activeNodes"] == 1;
     scene.until("the node is back", 60, node).await;

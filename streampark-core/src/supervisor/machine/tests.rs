@@ -438,6 +438,26 @@ impl World {
     }
 }
 
+/// A place that reserves, and what a process decides that finds a run whose submission was begun there.
+fn decided(deployment: Option<&str>) -> (JobState, Vec<CallKind>) {
+    let mut world = World::new();
+    world.wish(Wish::Start);
+    let mut row = world.stored.clone();
+    row.run = world.runs.get(&1).cloned();
+    row.run.as_mut().unwrap().run.deployment = deployment.map(crate::job::DeploymentId::new);
+    let capability = Capability { reserve: true, ..Capability::default() };
+    let clusters = move |_: &str| Some(Facts::new(capability, Duration::from_secs(ORPHANS as u64)));
+    let mut machine = Machine::new(row);
+    let step = machine.step(Input::Tick, Setting::new(world.now, 0.5, &world.rules, &clusters));
+    (machine.job.state, step.calls.iter().map(Call::kind).collect())
+}
+
+#[test]
+fn without_its_reservation_a_run_was_never_sent() {
+    assert_eq!(decided(None), (JobState::Submitting, vec![CallKind::Reserve]));
+    assert_eq!(decided(Some("application_1_0001")), (JobState::InDoubt, vec![CallKind::Lookup]));
+}
+
 // `PROPTEST_CASES=100000` plays that many; 256 without it.
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
