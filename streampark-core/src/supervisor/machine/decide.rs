@@ -272,6 +272,7 @@ impl Machine {
         self.tell_operation(&operation, trouble, action, work);
         if operation.kind != OperationKind::Savepoint {
             self.job.desired = Desired::Running;
+            self.job.renewed = false;
             self.job.start_from = StartFrom::Newest;
             let status = self.memory.seen.as_ref().map_or(RunStatus::Starting, |seen| seen.status.clone());
             self.become_state(status.as_job_state(), None, work);
