@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar, overload
 
 from streampark._html import pre, table
-from streampark.spec import JobSpec
+from streampark.spec import Dependency, JobSpec
 
 __all__ = [
     "Alert",
@@ -29,6 +29,7 @@ __all__ = [
     "Operation",
     "Plan",
     "RestorePoint",
+    "Pin",
     "Run",
     "SpecVersion",
 ]
@@ -91,6 +92,21 @@ class RestorePoint:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """What one dependency of a spec stood for when a run was intended.
+
+    Attributes:
+        named: The dependency, as the spec has it.
+        exact: The same in words that give the same jars at any later time.
+        facts: What people want to know of it: ``commit``, ``branch``, ``build``, ``artifact``, ``version``.
+    """
+
+    named: Dependency
+    exact: Sequence[Dependency]
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
 class Run:
     """One submission of a job.
 
@@ -110,6 +126,7 @@ class Run:
         outcome: The state in which it ended.
         failure: Why it failed.
         attempts: Attempts to send the submission.
+        pins: What the names in its spec stand for in this run: commits, artifacts, versions.
     """
 
     key: str
@@ -127,6 +144,7 @@ class Run:
     outcome: str | None = None
     failure: Failure | None = None
     attempts: int = 0
+    pins: Sequence[Pin] = ()
 
 
 @dataclass(frozen=True)
