@@ -421,11 +421,39 @@ proptest! {
 
     #[test]
     fn no_history_makes_two_copies_or_loses_the_job(history in prop::collection::vec(moves(), 1..120)) {
-        let mut world = World::new();
-        world.wish(Wish::Start);
-        for step in history {
-            world.play(step);
-        }
-        world.settle();
+        play(history);
     }
+}
+
+fn play(history: impl IntoIterator<Item = Move>) {
+    let mut world = World::new();
+    world.wish(Wish::Start);
+    for step in history {
+        world.play(step);
+    }
+    world.settle();
+}
+
+/// A request arrives late at a process that was asked before, and that process dies with the copy it took.
+#[test]
+fn a_copy_left_by_a_dead_process_is_waited_out() {
+    use Move::{Answer, Crash, Die, Late, Look, Pass, Up};
+    let done = || Answer(0, Outcome::Done);
+    play([Die, done(), Late(0), Crash, Look, Pass(0)]);
+    play([Crash, done(), Up, Die, done(), Late(0), Pass(20), Crash]);
+    play([
+        Pass(0),
+        Pass(0),
+        Move::Wish(Wish::Restart),
+        Die,
+        done(),
+        Late(0),
+        Pass(0),
+        Pass(10),
+        Crash,
+        Pass(10),
+        Look,
+        Look,
+        Look,
+    ]);
 }
