@@ -334,7 +334,7 @@ fn build_http(options: &RestOptions) -> Result<reqwest::Client> {
         .retry(reqwest::retry::never())
         .http1_only()
         .tcp_nodelay(true)
-        .pool_max_idle_per_host(4)
+        .pool_max_idle_per_host(1)
         .pool_idle_timeout(Duration::from_secs(60));
     if !options.proxy_from_env {
         builder = builder.no_proxy();
