@@ -68,8 +68,9 @@ pub(super) struct Memory {
     pub(super) trouble_told: bool,
     /// Why a run that was sent again was refused, while its first request may still arrive.
     pub(super) refusal: Option<Trouble>,
-    /// Since when the cluster answers that it never had the run that is in doubt.
-    pub(super) never_since: Option<Timestamp>,
+    /// Since when the cluster answers that it never had the run that is in doubt, and which process of its
+    /// engine answers so.
+    pub(super) never_since: Option<(Timestamp, Option<String>)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

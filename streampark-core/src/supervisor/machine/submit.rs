@@ -150,6 +150,10 @@ impl Machine {
         if !facts.reachable {
             return;
         }
+        // Another process of the engine has no fence against a copy that the one before took and left behind.
+        if self.was_sent_again() && self.live().is_some_and(|run| run.incarnation != facts.incarnation) {
+            return self.become_state(JobState::InDoubt, None, work);
+        }
         let call = match self.live() {
             Some(record) if record.unpinned => Call::Pin(run),
             _ if facts.capability.reserve && run.deployment.is_none() => Call::Reserve(run),
@@ -262,9 +266,14 @@ impl Machine {
         let known = facts.as_ref().and_then(|facts| facts.incarnation.as_deref());
         let same_engine = known.is_some() && known == run.incarnation.as_deref();
         let orphans = facts.as_ref().map_or(std::time::Duration::from_secs(60), |facts| facts.orphan_timeout);
-        // Another process of the engine may have taken the run and died since: its tasks can live on for a while.
+        // Another process of the engine may have taken the run and died since: its tasks can live on for a while,
+        // counted from the first answer of the process after it.
         // The same process refuses a late request by its JobID once the run is sent again, and only then.
-        let since = *self.memory.never_since.get_or_insert(work.now());
+        let since = match &self.memory.never_since {
+            Some((since, by)) if by.as_deref() == known => *since,
+            _ => work.now(),
+        };
+        self.memory.never_since = Some((since, known.map(str::to_owned)));
         let fenced = same_engine && !self.withdrawn() && self.memory.refusal.is_none();
         if !fenced && !work.due(after(since, orphans)) {
             let retry = self.memory.retries.entry(CallKind::Lookup).or_default();
