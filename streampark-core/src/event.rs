@@ -47,6 +47,8 @@ pub enum EventKind {
     ClusterChanged,
     /// An alert was written to the outbox.
     AlertRaised,
+    /// A second deployment of a run was found on its cluster and ended.
+    CopyEnded,
 }
 
 impl EventKind {
@@ -71,6 +73,7 @@ impl EventKind {
             Self::JobAdopted => "job_adopted",
             Self::ClusterChanged => "cluster_changed",
             Self::AlertRaised => "alert_raised",
+            Self::CopyEnded => "copy_ended",
         }
     }
 }

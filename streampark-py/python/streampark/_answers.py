@@ -48,7 +48,7 @@ def run_of(value: Mapping[str, Any]) -> Run:
         "flink_job": who["flink_job"],
         "deployment": who.get("deployment"),
     }
-    times = dict.fromkeys(("accepted_at", "running_at", "ended_at"), time_or_none)
+    times = dict.fromkeys(("accepted_at", "running_at", "ended_at", "tasks_until"), time_or_none)
     return record(
         Run, plain, restored_from=or_none(restore_point_of), failure=or_none(failure_of), intended_at=time_of, **times
     )
@@ -116,8 +116,8 @@ def observation_of(value: Mapping[str, Any]) -> Observation:
     """The observation in a native answer."""
     status = value["status"]
     word = status if isinstance(status, str) else next(iter(status.values()))
-    times = dict.fromkeys(("started_at", "ended_at"), time_or_none)
-    return record(Observation, {**value, "status": word}, at=time_of, tasks=or_none(tuple), **times)
+    times = dict.fromkeys(("started_at", "ended_at", "tasks_until"), time_or_none)
+    return record(Observation, {**value, "status": word}, at=time_of, tasks=or_none(tuple), copies=tuple, **times)
 
 
 def alert_of(value: Mapping[str, Any]) -> Alert:
