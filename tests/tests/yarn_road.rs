@@ -120,7 +120,12 @@ async fn walk(road: &Road, cluster: &str) {
     let (commit, first_build) = road.build().await;
     step("built");
 
-    let spec = JobSpec::new(cluster, road.program(&commit, &output)).cluster(cluster).owner("ada").alert("oncall");
+    let spec = JobSpec::new(cluster, road.program(&commit, &output))
+        .cluster(cluster)
+        .owner("ada")
+        .alert("oncall")
+        // Flink's own restarts would hide the failure.
+        .flink("restart-strategy.type", "none");
     let job = road.platform.jobs().create(spec).await.unwrap();
     job.start().await.unwrap();
     written(&job, &output, |all| all.last().is_some_and(|element| element.restored)).await;

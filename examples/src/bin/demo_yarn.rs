@@ -119,7 +119,12 @@ impl Walk<'_> {
         let commit = self.build("ada").await?;
 
         let name = format!("orders-on-{cluster}");
-        let spec = JobSpec::new(&name, program(&commit, &output)).cluster(cluster).owner("ada").alert("oncall");
+        let spec = JobSpec::new(&name, program(&commit, &output))
+            .cluster(cluster)
+            .owner("ada")
+            .alert("oncall")
+            // Flink's own restarts would hide the failure.
+            .flink("restart-strategy.type", "none");
         let job = self.platform.jobs().create(spec).await?;
         job.start().await?;
         self.first_order(&output, 1).await?;
