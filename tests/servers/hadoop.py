@@ -88,7 +88,7 @@ PORTS = [
     "nm2_collector",
     "zookeeper",
 ]
-READY_SECONDS = 120
+READY_SECONDS = 300
 LOG4J = """log4j.rootLogger=INFO,console
 log4j.appender.console=org.apache.log4j.ConsoleAppender
 log4j.appender.console.layout=org.apache.log4j.PatternLayout
