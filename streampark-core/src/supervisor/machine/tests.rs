@@ -11,7 +11,8 @@ use super::*;
 use crate::cluster::{Accepted, Capability, Lookup, Observation, RunStatus, Stop, Stopped};
 use crate::flink::FlinkJobId;
 use crate::job::{
-    Desired, Failure, JobId, JobSpec, JobState, ProgramSpec, RestoreKind, RestorePoint, RunRef, StartFrom,
+    Dependency, Desired, Failure, JobId, JobSpec, JobState, ModuleRef, Pin, ProgramSpec, RestoreKind, RestorePoint,
+    RunRef, StartFrom,
 };
 use crate::store::{JobRecord, JobRow, RunPhase, RunRecord};
 use crate::{ErrorKind, ErrorStatus};
@@ -33,6 +34,7 @@ enum Move {
     LoseNode,
     Die,
     Wish(Wish),
+    Build,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +78,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::LoseNode),
         2 => Just(Move::Die),
         3 => wish.prop_map(Move::Wish),
+        2 => Just(Move::Build),
     ]
 }
 
@@ -112,13 +115,18 @@ struct World {
     stored: JobRow,
     runs: BTreeMap<u64, RunRecord>,
     points: u64,
+    /// The newest build of the module that the job runs.
+    build: u64,
+    /// Whether somebody asked for a run since the newest one was intended.
+    wished: bool,
 }
 
 impl World {
     fn new() -> Self {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let program = ProgramSpec::Custom { kind: "nothing".to_owned(), options: serde_json::Map::new() };
-        let spec = JobSpec::new("orders", program).cluster("dev").alert("people");
+        let mut spec = JobSpec::new("orders", program).cluster("dev").alert("people");
+        spec.dependencies = vec![Dependency::Module(ModuleRef::new("shop"))];
         let row = JobRow::new(JobRecord::new(JobId::from_u128(1), "orders", now), spec, None);
         Self {
             now,
@@ -132,6 +140,8 @@ impl World {
             stored: row,
             runs: BTreeMap::new(),
             points: 0,
+            build: 1,
+            wished: false,
         }
     }
 
@@ -171,6 +181,7 @@ impl World {
             self.stored.spec = version.spec;
         }
         for run in step.batch.runs {
+            self.pins_hold(&run);
             self.runs.insert(run.run.key.generation, run);
         }
         self.machine = next;
@@ -178,12 +189,28 @@ impl World {
             if let Call::Submit(run) = call {
                 let intent = self.runs.get(&run.key.generation).expect("an intent is stored before it is sent");
                 assert_eq!(intent.phase, RunPhase::Intended);
+                assert!(!intent.unpinned && intent.pins.len() == 1, "what is sent is written down: {intent:?}");
             }
         }
         let incarnation = self.incarnation;
         self.in_flight.extend(step.calls.into_iter().map(|call| (call, incarnation)));
         let alive = self.alive();
         assert!(alive.len() <= 1, "two copies: {alive:?}");
+    }
+
+    /// A run stays what it is made of, and one that nobody asked for is made of what the one before was.
+    fn pins_hold(&mut self, run: &RunRecord) {
+        let generation = run.run.key.generation;
+        match self.runs.get(&generation) {
+            Some(known) => assert!(known.unpinned || known.pins == run.pins, "{known:?} became {run:?}"),
+            None => {
+                let before = generation.checked_sub(1).and_then(|before| self.runs.get(&before));
+                if let Some(before) = before.filter(|before| !before.unpinned && !self.wished) {
+                    assert_eq!((&run.pins, run.unpinned), (&before.pins, false), "nobody asked for new code");
+                }
+                self.wished = false;
+            }
+        }
     }
 
     fn alive(&self) -> Vec<&Copy> {
@@ -236,6 +263,18 @@ impl World {
         let (run, trigger) = (call.run().clone(), call.trigger());
         let now = self.now;
         let answer = match call {
+            Call::Pin(_) => {
+                let named = Dependency::Module(ModuleRef::new("shop"));
+                let exact = Dependency::Module(ModuleRef::new("shop").build(self.build.to_string()));
+                Answer::Pinned(match failed {
+                    None => Ok(vec![Pin::new(named, [exact])]),
+                    // Nothing leaves: there is no doubt.
+                    Some(trouble) if trouble.status == ErrorStatus::Unknown => {
+                        Err(Self::trouble(ErrorStatus::Temporary))
+                    }
+                    Some(trouble) => Err(trouble),
+                })
+            }
             Call::Reserve(_) => unreachable!("this engine reserves nothing"),
             Call::Submit(run) => {
                 if takes_effect {
@@ -372,6 +411,7 @@ impl World {
                     copy.tasks_until = Some(until);
                 }
             }
+            Move::Build => self.build += 1,
             Move::Die => self.die(),
             Move::Wish(wish) => self.wish(wish),
         }
@@ -407,7 +447,10 @@ impl World {
         let mut next = self.machine.clone();
         let before = (next.job.clone(), next.run.clone());
         match self.with_setting(|setting| next.command(&command, setting)) {
-            Ok(step) => self.adopt(next, step),
+            Ok(step) => {
+                self.wished |= matches!(wish, Wish::Start | Wish::StartEmpty | Wish::Restart | Wish::Update(_));
+                self.adopt(next, step);
+            }
             Err(_) => assert_eq!(before, (next.job, next.run), "a refusal changes nothing"),
         }
     }
@@ -444,7 +487,9 @@ fn decided(deployment: Option<&str>) -> (JobState, Vec<CallKind>) {
     world.wish(Wish::Start);
     let mut row = world.stored.clone();
     row.run = world.runs.get(&1).cloned();
-    row.run.as_mut().unwrap().run.deployment = deployment.map(crate::job::DeploymentId::new);
+    let run = row.run.as_mut().unwrap();
+    run.unpinned = false;
+    run.run.deployment = deployment.map(crate::job::DeploymentId::new);
     let capability = Capability { reserve: true, ..Capability::default() };
     let clusters = move |_: &str| Some(Facts::new(capability, Duration::from_secs(ORPHANS as u64)));
     let mut machine = Machine::new(row);

@@ -1,6 +1,6 @@
 //! The figures of `docs/benchmarks.md`, printed: `bench` prints all, `bench NAME…` those named.
 //!
-//! `fleet` and `fleet-10000` need no server; the others start a real Flink from `STREAMPARK_TEST_FLINK_1`
+//! `fleet`, `fleet-10000`, `sync` and `queue` need no Flink; the others start a real Flink from `STREAMPARK_TEST_FLINK_1`
 //! and `STREAMPARK_TEST_FLINK_2` with the jar `STREAMPARK_TEST_JOBS_JAR` (see `make bench`).
 
 #![allow(clippy::expect_used, clippy::panic)]
@@ -8,6 +8,7 @@
 mod figures;
 mod fleet;
 mod noticed;
+mod projects;
 mod submit;
 
 fn variable(name: &str) -> String {
@@ -21,6 +22,11 @@ async fn main() {
         && once == "submit-once"
     {
         return submit::once(address, jar).await;
+    }
+    if let [once, jar] = wanted.as_slice()
+        && once == "inspect-once"
+    {
+        return projects::inspect_once(jar);
     }
     let wants = |name: &str, by_default: bool| {
         if wanted.is_empty() { by_default } else { wanted.iter().any(|wanted| wanted == name) }
@@ -42,5 +48,14 @@ async fn main() {
         for (name, home) in [("1.20", "STREAMPARK_TEST_FLINK_1"), ("2.3", "STREAMPARK_TEST_FLINK_2")] {
             submit::run(name, &variable(home), &jar, 9).await;
         }
+    }
+    if wants("sync", true) {
+        projects::sync(9).await;
+    }
+    if wants("queue", true) {
+        projects::queue(100).await;
+    }
+    if wants("inspect", true) {
+        projects::inspect(&variable("STREAMPARK_TEST_FLINK_1"), 5);
     }
 }
