@@ -34,6 +34,13 @@ demo: system ## a real Flink, a job that fails, is told of and comes back
 	export STREAMPARK_DEMO_JAR="$$(tests/jobs/build.sh "$$FLINK_HOME")"
 	$(CARGO) run --quiet --locked -p streampark-examples --bin demo
 
+.PHONY: demo-yarn
+demo-yarn: system-projects ## from a Git repository to a job on a real Hadoop that fails, comes back and is upgraded; FLINK=1 or FLINK=2 for one
+	@export HADOOP_JARS="$$($(SERVERS)/hadoop.sh $(HADOOP_3_5))"
+	$(if $(filter 2,$(FLINK)),,export FLINK_1_HOME="$$($(SERVERS)/flink.sh $(FLINK_1))")
+	$(if $(filter 1,$(FLINK)),,export FLINK_2_HOME="$$($(SERVERS)/flink.sh $(FLINK_2))")
+	$(CARGO) run --quiet --locked -p streampark-examples --features road --bin demo_yarn
+
 .PHONY: test
 test: ## every lane of tests, in order; fails when one of them fails
 	@status=0

@@ -49,6 +49,8 @@ pub enum EventKind {
     ClusterChanged,
     /// An alert was written to the outbox.
     AlertRaised,
+    /// A second deployment of a run was found on its cluster and ended.
+    CopyEnded,
     /// A project was declared, changed or removed.
     ProjectChanged,
     /// The code of a project was synchronised, or could not be.
@@ -90,6 +92,7 @@ impl EventKind {
             Self::JobAdopted => "job_adopted",
             Self::ClusterChanged => "cluster_changed",
             Self::AlertRaised => "alert_raised",
+            Self::CopyEnded => "copy_ended",
             Self::ProjectChanged => "project_changed",
             Self::ProjectSynced => "project_synced",
             Self::BuildQueued => "build_queued",

@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod fleet;
 pub mod flink;
 pub mod gateway;
+pub mod git_host;
 pub mod git_server;
 pub mod hadoop;
 pub mod output;

@@ -157,6 +157,9 @@ pub struct RunRecord {
     /// Whether what the engine keeps of it was removed after its end.
     #[serde(default)]
     pub released: bool,
+    /// Its tasks may go on until then, though it is over: no run is started before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks_until: Option<Timestamp>,
     /// Whether a checkpoint or savepoint of it was seen complete.
     #[serde(default)]
     pub checkpointed: bool,
@@ -189,6 +192,7 @@ impl RunRecord {
             attempts: 0,
             incarnation: None,
             released: false,
+            tasks_until: None,
             checkpointed: false,
             pins: Vec::new(),
             unpinned: false,

@@ -68,7 +68,7 @@ struct Status {
 
 fn digest(seen: &Observation) -> u64 {
     let mut hash = DefaultHasher::new();
-    (&seen.status, &seen.flink_job, &seen.deployment, &seen.note).hash(&mut hash);
+    (&seen.status, &seen.flink_job, &seen.deployment, &seen.note, &seen.copies).hash(&mut hash);
     hash.finish()
 }
 

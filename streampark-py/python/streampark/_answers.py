@@ -49,7 +49,7 @@ def run_of(value: Mapping[str, Any]) -> Run:
         "flink_job": who["flink_job"],
         "deployment": who.get("deployment"),
     }
-    times = dict.fromkeys(("accepted_at", "running_at", "ended_at"), time_or_none)
+    times = dict.fromkeys(("accepted_at", "running_at", "ended_at", "tasks_until"), time_or_none)
     return record(
         Run,
         plain,
@@ -128,8 +128,8 @@ def observation_of(value: Mapping[str, Any]) -> Observation:
     """The observation in a native answer."""
     status = value["status"]
     word = status if isinstance(status, str) else next(iter(status.values()))
-    times = dict.fromkeys(("started_at", "ended_at"), time_or_none)
-    return record(Observation, {**value, "status": word}, at=time_of, tasks=or_none(tuple), **times)
+    times = dict.fromkeys(("started_at", "ended_at", "tasks_until"), time_or_none)
+    return record(Observation, {**value, "status": word}, at=time_of, tasks=or_none(tuple), copies=tuple, **times)
 
 
 def alert_of(value: Mapping[str, Any]) -> Alert:

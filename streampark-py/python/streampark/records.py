@@ -126,6 +126,7 @@ class Run:
         outcome: The state in which it ended.
         failure: Why it failed.
         attempts: Attempts to send the submission.
+        tasks_until: Its tasks may go on until then, though it is over: no run is started before.
         pins: What the names in its spec stand for in this run: commits, artifacts, versions.
     """
 
@@ -144,6 +145,7 @@ class Run:
     outcome: str | None = None
     failure: Failure | None = None
     attempts: int = 0
+    tasks_until: datetime | None = None
     pins: Sequence[Pin] = ()
 
 
@@ -359,6 +361,8 @@ class Observation:
         ended_at: When it ended, by the engine's clock.
         tasks: Tasks running, and tasks in all.
         note: A word from the engine worth showing.
+        tasks_until: Of a run that is over: its tasks may go on until then, because the engine lost sight of them.
+        copies: Deployments that carried this run's tag too, and that the cluster ended for it.
     """
 
     name: str
@@ -372,6 +376,8 @@ class Observation:
     ended_at: datetime | None = None
     tasks: tuple[int, int] | None = None
     note: str | None = None
+    tasks_until: datetime | None = None
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

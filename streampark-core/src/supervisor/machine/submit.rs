@@ -1,5 +1,7 @@
 //! From the wish to run to a run that its cluster has.
 
+use jiff::Timestamp;
+
 use super::call::{Call, CallKind, Trouble};
 use super::memory::{Machine, after};
 use super::step::Work;
@@ -22,6 +24,10 @@ enum Start {
 impl Machine {
     /// Writes the intent of the next run, once its restore point is chosen.
     pub(super) fn begin(&mut self, work: &mut Work<'_>) {
+        if let Some(until) = self.tasks_until().filter(|until| !work.due(*until)) {
+            let reason = format!("tasks of the run before may be at work until {until:.0}; it is submitted then");
+            return self.become_state(self.job.state.clone(), Some(reason), work);
+        }
         let from = match self.choose(work) {
             Start::NotYet => return,
             Start::Park(reason) => return self.park(AlertKind::JobParked, reason, work),
@@ -69,6 +75,11 @@ impl Machine {
         event.data = data;
         work.step.batch.events.push(event);
         self.become_state(JobState::Submitting, None, work);
+    }
+
+    /// Until when tasks of the run before may be at work.
+    pub(super) fn tasks_until(&self) -> Option<Timestamp> {
+        self.run.as_ref().and_then(|run| run.tasks_until)
     }
 
     fn choose(&mut self, work: &mut Work<'_>) -> Start {
@@ -206,10 +217,13 @@ impl Machine {
     }
 
     pub(super) fn reserved(&mut self, answer: Result<Option<DeploymentId>, Trouble>, work: &mut Work<'_>) {
+        let incarnation = (work.setting.clusters)(&self.spec.cluster).and_then(|facts| facts.incarnation);
         let Some(run) = self.run.as_mut().filter(|run| run.phase == RunPhase::Intended) else { return };
         match answer {
             Ok(deployment) => {
                 run.run.deployment = deployment;
+                // Nothing was sent so far: the process that reserved is the one that a submission goes to.
+                run.incarnation = incarnation;
                 work.run_changed = true;
                 self.memory.retries.remove(&CallKind::Reserve);
             }

@@ -31,6 +31,7 @@ enum Move {
     Fail,
     Finish,
     Crash,
+    LoseNode,
     Die,
     Wish(Wish),
     Build,
@@ -74,6 +75,7 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => Just(Move::Fail),
         1 => Just(Move::Finish),
         1 => Just(Move::Crash),
+        1 => Just(Move::LoseNode),
         2 => Just(Move::Die),
         3 => wish.prop_map(Move::Wish),
         2 => Just(Move::Build),
@@ -87,7 +89,16 @@ struct Copy {
     /// Until when its tasks live; None is open.
     until: Option<Timestamp>,
     listed: bool,
+    tasks_until: Option<Timestamp>,
     point: Option<RestorePoint>,
+}
+
+impl Copy {
+    fn seen(&self, now: Timestamp) -> Box<Observation> {
+        let mut seen = Observation::of_job(self.job, self.status.clone(), now);
+        seen.tasks_until = self.tasks_until;
+        Box::new(seen)
+    }
 }
 
 struct World {
@@ -224,7 +235,8 @@ impl World {
             return false;
         }
         let point = self.runs[&run.key.generation].restored_from.clone();
-        self.copies.push(Copy { job: run.flink_job, status: RunStatus::Running, until: None, listed: true, point });
+        let (status, until, tasks_until) = (RunStatus::Running, None, None);
+        self.copies.push(Copy { job: run.flink_job, status, until, listed: true, tasks_until, point });
         true
     }
 
@@ -283,7 +295,7 @@ impl World {
             Call::Lookup(run) => Answer::LookedUp(match failed {
                 Some(trouble) => Err(Trouble { status: ErrorStatus::Temporary, ..trouble }),
                 None => Ok(match self.listed(run.flink_job) {
-                    Some(copy) => Lookup::Found(Box::new(Observation::of_job(run.flink_job, copy.status.clone(), now))),
+                    Some(copy) => Lookup::Found(copy.seen(now)),
                     None => Lookup::NeverArrived,
                 }),
             }),
@@ -299,7 +311,10 @@ impl World {
                 Answer::Stopped(match failed {
                     // A JobManager does not know what one before it ran: FlinkJobNotFoundException.
                     None if self.listed(run.flink_job).is_none() => Err(Self::trouble(ErrorStatus::Permanent)),
-                    None => Ok(Stopped { savepoint: point, complete: !live }),
+                    None => {
+                        let gone = self.listed(run.flink_job).is_some_and(|copy| copy.tasks_until.is_none());
+                        Ok(Stopped { savepoint: point, complete: !live && gone })
+                    }
                     Some(trouble) => Err(trouble),
                 })
             }
@@ -335,8 +350,7 @@ impl World {
     fn look(&mut self) {
         let Some(run) = self.machine.live().map(|run| run.run.clone()) else { return };
         let now = self.now;
-        let seen =
-            self.listed(run.flink_job).map(|copy| Box::new(Observation::of_job(copy.job, copy.status.clone(), now)));
+        let seen = self.listed(run.flink_job).map(|copy| copy.seen(now));
         self.tell(Input::Seen(run.key, seen));
     }
 
@@ -391,6 +405,15 @@ impl World {
                 for copy in &mut self.copies {
                     copy.listed = false;
                     copy.until.get_or_insert(until);
+                }
+            }
+            // The engine says that the run failed, and its tasks go on.
+            Move::LoseNode => {
+                let until = memory::after(self.now, Duration::from_secs(ORPHANS as u64));
+                if let Some(copy) = self.running() {
+                    copy.until = Some(until);
+                    copy.status = RunStatus::Failed;
+                    copy.tasks_until = Some(until);
                 }
             }
             Move::Build => self.build += 1,
@@ -461,6 +484,28 @@ impl World {
         let alive = self.alive().len();
         assert_eq!(alive, usize::from(state == JobState::Running), "{state}: {:?}", self.copies);
     }
+}
+
+/// A place that reserves, and what a process decides that finds a run whose submission was begun there.
+fn decided(deployment: Option<&str>) -> (JobState, Vec<CallKind>) {
+    let mut world = World::new();
+    world.wish(Wish::Start);
+    let mut row = world.stored.clone();
+    row.run = world.runs.get(&1).cloned();
+    let run = row.run.as_mut().unwrap();
+    run.unpinned = false;
+    run.run.deployment = deployment.map(crate::job::DeploymentId::new);
+    let capability = Capability { reserve: true, ..Capability::default() };
+    let clusters = move |_: &str| Some(Facts::new(capability, Duration::from_secs(ORPHANS as u64)));
+    let mut machine = Machine::new(row);
+    let step = machine.step(Input::Tick, Setting::new(world.now, 0.5, &world.rules, &clusters));
+    (machine.job.state, step.calls.iter().map(Call::kind).collect())
+}
+
+#[test]
+fn without_its_reservation_a_run_was_never_sent() {
+    assert_eq!(decided(None), (JobState::Submitting, vec![CallKind::Reserve]));
+    assert_eq!(decided(Some("application_1_0001")), (JobState::InDoubt, vec![CallKind::Lookup]));
 }
 
 // `PROPTEST_CASES=100000` plays that many; 256 without it.
