@@ -6,6 +6,7 @@ pub mod flink;
 pub mod gateway;
 pub mod git_server;
 pub mod hadoop;
+pub mod kerberos;
 pub mod output;
 pub mod process;
 pub mod proxy;

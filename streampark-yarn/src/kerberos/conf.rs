@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn realms_hosts_and_kdcs() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("more.conf"), "[realms]\n OTHER.ORG = {\n  kdc = kdc.other.org\n }\n").unwrap();
+        std::fs::write(folder.path().join("more.conf"), "[realms]\n OTHER.ORG = {\n  kdc = kdc.other.org\n }\n")
+            .unwrap();
         std::fs::write(folder.path().join("left.out.bak"), "[libdefaults]\n default_realm = WRONG\n").unwrap();
         let text = format!(
             "includedir {}\n# a comment\n[libdefaults]\n  default_realm = EXAMPLE.ORG\n  default_ccache_name = FILE:/tmp/x\n\
@@ -206,7 +207,8 @@ mod tests {
 
     #[test]
     fn addresses_have_ports() {
-        for (kdc, expected) in [("a", "a:88"), ("a:1", "a:1"), ("::1", "[::1]:88"), ("[::1]:7", "[::1]:7"), ("[::1]", "[::1]:88")]
+        for (kdc, expected) in
+            [("a", "a:88"), ("a:1", "a:1"), ("::1", "[::1]:88"), ("[::1]:7", "[::1]:7"), ("[::1]", "[::1]:88")]
         {
             assert_eq!(address(kdc), expected);
         }

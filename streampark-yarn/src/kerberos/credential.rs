@@ -39,8 +39,7 @@ mod tests {
     fn old_before_it_ends() {
         let principal = Principal::granting("R", "R");
         let key = Key::new(17, &[0; 16]).unwrap();
-        let one =
-            Credential { server: principal, ticket: Bytes::new(), key, start: 1000, end: 1100, renew_till: None };
+        let one = Credential { server: principal, ticket: Bytes::new(), key, start: 1000, end: 1100, renew_till: None };
         assert!(!one.is_old(1074) && one.is_old(1075) && one.is_usable(1097) && !one.is_usable(1098));
     }
 }

@@ -128,7 +128,8 @@ pub(super) struct Cache {
 pub(super) fn cache_of(path: &Path) -> Result<Cache> {
     let bytes = read(path, "Kerberos credential cache", "get a ticket by kinit, or give a keytab")?;
     parse_cache(&bytes).ok_or_else(|| {
-        Error::invalid("the file is no Kerberos credential cache of version 3 or 4").with_context("file", path.display())
+        Error::invalid("the file is no Kerberos credential cache of version 3 or 4")
+            .with_context("file", path.display())
     })
 }
 
@@ -192,7 +193,8 @@ fn principal_in(input: &mut Input<'_>) -> Option<Principal> {
 
 /// The file that a cache's name means: `FILE:/path`, a bare path, or `DIR:/folder` with its primary cache.
 pub(super) fn cache_file(name: &str, user_id: &str) -> Result<PathBuf> {
-    let name = ["%{uid}", "%{euid}", "%{USERID}"].iter().fold(name.to_owned(), |name, word| name.replace(word, user_id));
+    let name =
+        ["%{uid}", "%{euid}", "%{USERID}"].iter().fold(name.to_owned(), |name, word| name.replace(word, user_id));
     match name.split_once(':') {
         Some(("FILE", path)) => Ok(PathBuf::from(path)),
         Some(("DIR", folder)) => {

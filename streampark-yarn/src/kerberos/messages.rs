@@ -86,12 +86,8 @@ fn body(options: &[u8], client: Option<&Principal>, realm: &str, server: &Princi
 }
 
 fn request(kind: u8, proof: &[u8], body: &[u8]) -> Vec<u8> {
-    let fields = [
-        field(1, &integer(5)),
-        field(2, &integer(i64::from(kind))),
-        field(3, &sequence([proof])),
-        field(4, body),
-    ];
+    let fields =
+        [field(1, &integer(5)), field(2, &integer(i64::from(kind))), field(3, &sequence([proof])), field(4, body)];
     der::element(application(kind), &sequence(fields))
 }
 
@@ -282,9 +278,6 @@ mod tests {
         assert_eq!((got.start, got.end, got.renew_till, got.ticket.as_ref()), (100, 200, Some(300), &ticket[..]));
         assert_eq!(got.server.to_string(), "krbtgt/R@R");
         let error = reply().open(&key, usage::AS_REP, 78).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "the KDC's answer does not belong to our request; is somebody in between?"
-        );
+        assert_eq!(error.message(), "the KDC's answer does not belong to our request; is somebody in between?");
     }
 }

@@ -77,7 +77,10 @@ mod tests {
         assert_eq!((principal.short(), principal.to_string().as_str()), ("alice", "alice/admin@EXAMPLE.ORG"));
         assert_eq!(Principal::parse("bob", Some("R")).unwrap().to_string(), "bob@R");
         for (text, message) in [
-            ("bob", "the principal 'bob' names no realm and krb5.conf has no default_realm; write it as bob@EXAMPLE.ORG"),
+            (
+                "bob",
+                "the principal 'bob' names no realm and krb5.conf has no default_realm; write it as bob@EXAMPLE.ORG",
+            ),
             ("@R", "'@R' is no Kerberos principal; write it as alice@EXAMPLE.ORG"),
             ("a/@R", "'a/@R' is no Kerberos principal; write it as alice@EXAMPLE.ORG"),
         ] {

@@ -87,7 +87,9 @@ impl Kerberos {
         let named = named.transpose()?;
         let (client, source, how) = match (&options.keytab, named) {
             (Some(_), None) => {
-                return Err(Error::invalid("kerberos.keytab is given without kerberos.principal; name whose key it is"));
+                return Err(Error::invalid(
+                    "kerberos.keytab is given without kerberos.principal; name whose key it is",
+                ));
             }
             (Some(_), _) if options.ccache.is_some() => {
                 return Err(Error::invalid("kerberos.keytab and kerberos.ccache are both given; give one of them"));

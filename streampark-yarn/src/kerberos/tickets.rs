@@ -97,7 +97,10 @@ impl Tickets {
     pub(super) fn should_renew(&self) -> bool {
         let (now, due) = (self.now(), self.renew_at.load(Ordering::Relaxed));
         now >= due
-            && self.renew_at.compare_exchange(due, now.saturating_add(REST), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self
+                .renew_at
+                .compare_exchange(due, now.saturating_add(REST), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// Renews the first ticket where it is old.
@@ -301,7 +304,9 @@ impl Tickets {
             ),
             (code::CLIENT_REVOKED, _) => format!("the account {client} is locked or has expired at the KDC of {realm}"),
             (code::KEY_EXPIRED, _) => {
-                format!("the password of {client} has expired at the KDC of {realm}; change it, and export the keytab again")
+                format!(
+                    "the password of {client} has expired at the KDC of {realm}; change it, and export the keytab again"
+                )
             }
             (code::PREAUTH_FAILED, _) => {
                 format!("the KDC of {realm} does not accept the key of {client}; export the keytab again")
@@ -319,7 +324,8 @@ impl Tickets {
                 )
             }
             (code, _) => {
-                let text = refusal.text.as_ref().map_or_else(String::new, |text| format!(": {}", text.trim_matches('\0')));
+                let text =
+                    refusal.text.as_ref().map_or_else(String::new, |text| format!(": {}", text.trim_matches('\0')));
                 format!("the KDC of {realm} refuses {client} (Kerberos error {code}{text})")
             }
         };
