@@ -246,8 +246,18 @@ impl ResourceManager {
         list.map(|list| list.container.0).map_err(|e| e.with_operation("yarn.containers"))
     }
 
+    /// The nodes that take containers.
     pub(crate) async fn nodes(&self) -> Result<Vec<Node>> {
-        let answer = self.call(Method::GET, &["nodes"], &[("states", "RUNNING")], None).await;
+        self.nodes_in("RUNNING").await
+    }
+
+    /// Those that are gone too, as far as the ResourceManager remembers them.
+    pub(crate) async fn every_node(&self) -> Result<Vec<Node>> {
+        self.nodes_in("RUNNING,UNHEALTHY,DECOMMISSIONING,DECOMMISSIONED,LOST,REBOOTED,SHUTDOWN").await
+    }
+
+    async fn nodes_in(&self, states: &str) -> Result<Vec<Node>> {
+        let answer = self.call(Method::GET, &["nodes"], &[("states", states)], None).await;
         let list = answer.and_then(|answer| answer.json::<NodeList>());
         list.map(NodeList::into_nodes).map_err(|e| e.with_operation("yarn.nodes"))
     }

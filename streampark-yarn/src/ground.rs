@@ -55,6 +55,8 @@ pub(crate) struct Yarn {
     wares: AsyncMutex<Option<(Instant, Wares)>>,
     hashes: Arc<Hashes>,
     version: Mutex<Option<FlinkVersion>>,
+    /// Which process the active ResourceManager is.
+    incarnation: Mutex<Option<String>>,
     limits: Mutex<Option<ResourceLimits>>,
 }
 
@@ -68,7 +70,10 @@ impl Yarn {
         let hadoop = options.hadoop()?;
         let authenticator: Arc<dyn Authenticator> = match authenticator {
             Some(authenticator) => authenticator,
-            None => Arc::new(Simple::new(options.user_or_env()?)),
+            None => match &options.kerberos {
+                Some(kerberos) => kerberos.authenticator()?,
+                None => Arc::new(Simple::new(options.user_or_env()?)),
+            },
         };
         let http = Http::new(
             HttpOptions {
@@ -78,6 +83,7 @@ impl Yarn {
                 tls_ca: options.authorities()?,
             },
             authenticator,
+            options.proxy_user.clone(),
         )?;
         let addresses = match options.resource_managers.is_empty() {
             true => hadoop.resource_managers(),
@@ -95,6 +101,7 @@ impl Yarn {
             wares: AsyncMutex::new(None),
             hashes: Arc::default(),
             version,
+            incarnation: Mutex::default(),
             limits: Mutex::default(),
         })
     }
@@ -186,6 +193,17 @@ impl Yarn {
         Ok(Arc::new(WebHdfs::new(self.http.clone(), options).map_err(told)?))
     }
 
+    /// Which process the active ResourceManager is, once known: it takes an application id once only.
+    pub(crate) fn known_incarnation(&self) -> Option<String> {
+        self.incarnation.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A ResourceManager calls itself by the time of its start, and so do the ids that it gives out.
+    pub(crate) fn learn_incarnation(&self, cluster_timestamp: impl ToString) {
+        let mut known = self.incarnation.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(cluster_timestamp.to_string());
+    }
+
     /// The version of Flink, once known.
     pub(crate) fn known_version(&self) -> Option<FlinkVersion> {
         self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -267,6 +285,9 @@ impl Yarn {
     pub(crate) async fn new_id(&self) -> Result<String> {
         let ground = self.ground().await?;
         let new = self.rm.new_application().await?;
+        if let Some(timestamp) = new.application_id.split('_').nth(1) {
+            self.learn_incarnation(timestamp);
+        }
         let most = new.maximum_resource_capability;
         if let (Ok(memory), Ok(cores)) = (u64::try_from(most.memory), u32::try_from(most.v_cores))
             && memory > 0

@@ -134,12 +134,18 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: reqwest::Client,
-    authenticator: Arc<dyn Authenticator>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// The user in whose name we ask.
+    proxy_user: Option<String>,
     pub(crate) options: HttpOptions,
 }
 
 impl Http {
-    pub(crate) fn new(options: HttpOptions, authenticator: Arc<dyn Authenticator>) -> Result<Self> {
+    pub(crate) fn new(
+        options: HttpOptions,
+        authenticator: Arc<dyn Authenticator>,
+        proxy_user: Option<String>,
+    ) -> Result<Self> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("streampark-sdk/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout)
@@ -161,11 +167,20 @@ impl Http {
         let client = builder
             .build()
             .map_err(|source| Error::new(ErrorKind::Internal, "no HTTP client can be made").with_source(source))?;
-        Ok(Self { client, authenticator, options })
+        Ok(Self { client, authenticator, proxy_user, options })
     }
 
+    /// Who owns what we make.
     pub(crate) fn user(&self) -> &str {
-        self.authenticator.user()
+        self.proxy_user.as_deref().unwrap_or_else(|| self.authenticator.user())
+    }
+
+    /// Who we are: in our own name, or in another's.
+    pub(crate) fn identity(&self) -> String {
+        match &self.proxy_user {
+            Some(user) => format!("{user} by {}", self.authenticator.user()),
+            None => self.authenticator.user().to_owned(),
+        }
     }
 
     /// Sends a request and reads the whole answer, whatever its status.
@@ -208,7 +223,7 @@ impl Http {
             if !cookies.is_empty() {
                 self.authenticator.cookies(&target, &cookies);
             }
-            if status == StatusCode::UNAUTHORIZED && attempt < 2 && repeatable {
+            if status == StatusCode::UNAUTHORIZED && attempt < 3 && repeatable {
                 let schemes = texts(response.headers(), WWW_AUTHENTICATE);
                 let challenge = Challenge { status: status.as_u16(), schemes, attempt };
                 if self.authenticator.refused(&target, &challenge).await.map_err(told)? {
@@ -230,6 +245,17 @@ impl Http {
     async fn prepare(&self, target: &Target, method: &Method) -> Result<reqwest::RequestBuilder> {
         let proof = self.authenticator.prove(target).await?;
         let mut url = target.url.clone();
+        if let Some(user) = &self.proxy_user {
+            // `DelegationTokenAuthenticatedURL.DO_AS` and WebHDFS's `DoAsParam`; a DataNode's address names the user.
+            let name = match target.service {
+                Service::ResourceManager | Service::NodeManager => Some("doAs"),
+                Service::FileSystem => Some("doas"),
+                Service::DataNode => None,
+            };
+            if let Some(name) = name {
+                url.query_pairs_mut().append_pair(name, user);
+            }
+        }
         for (name, value) in &proof.query {
             url.query_pairs_mut().append_pair(name, value.resolve()?.expose());
         }

@@ -331,6 +331,10 @@ impl NodeList {
 pub(crate) struct Node {
     pub(crate) id: String,
     pub(crate) state: String,
+    #[serde(rename = "nodeHTTPAddress")]
+    pub(crate) node_http_address: String,
+    #[serde(deserialize_with = "number")]
+    pub(crate) last_health_update: i64,
     #[serde(rename = "usedMemoryMB", deserialize_with = "number")]
     pub(crate) used_memory_mb: i64,
     #[serde(rename = "availMemoryMB", deserialize_with = "number")]

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Runs a real HDFS and YARN of one node each, owned by whoever started this program.
 
-    hadoop.py --home FOLDER --work FOLDER [--rm-recovery] [--nm-expiry SECONDS] [--memory MB] [--cores N]
-              [--core K=V] [--hdfs K=V] [--yarn K=V] [--scheduler K=V]
+    hadoop.py --home FOLDER --work FOLDER [--rm-recovery] [--nm-recovery] [--nm-expiry SECONDS] [--ha] [--memory MB]
+              [--cores N] [--core K=V] [--hdfs K=V] [--yarn K=V] [--scheduler K=V]
+
+With --ha there are two ResourceManagers, resourcemanager and resourcemanager2, and a zookeeper. A second node,
+nodemanager2, is there once it is started.
 
 FOLDER of --home comes from hadoop.sh. Everything is written below --work, every port is a free one on the loopback.
 When all four daemons are ready, one JSON line with addresses and pids goes to stdout. Then lines on stdin are obeyed,
 each answered by a JSON line {"ok": true, ...} or {"ok": false, "error": ...}:
 
     kill NAME | term NAME | start NAME | pause NAME | resume NAME     NAME: namenode datanode resourcemanager nodemanager
+    set SITE K=V                                                      SITE: core hdfs yarn scheduler; for daemons to start
     stop                                                              the same as the end of stdin
 
 At the end of stdin, or on SIGTERM or SIGINT, daemons and left-over containers are ended, and the program exits with 0.
@@ -37,6 +41,14 @@ DAEMONS = {
     "resourcemanager": "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
     "nodemanager": "org.apache.hadoop.yarn.server.nodemanager.NodeManager",
 }
+# Those that are not always there.
+MORE_DAEMONS = {
+    "resourcemanager2": DAEMONS["resourcemanager"],
+    "nodemanager2": DAEMONS["nodemanager"],
+    "zookeeper": "org.apache.zookeeper.server.ZooKeeperServerMain",
+}
+NODE_MANAGERS = ["nodemanager", "nodemanager2"]
+RESOURCE_MANAGERS = {"resourcemanager": "rm_http", "resourcemanager2": "rm2_http"}
 OPENED = [
     "java.io",
     "java.lang",
@@ -65,6 +77,16 @@ PORTS = [
     "nm_localizer",
     "nm_http",
     "nm_collector",
+    "rm2",
+    "rm2_scheduler",
+    "rm2_tracker",
+    "rm2_admin",
+    "rm2_http",
+    "nm2",
+    "nm2_localizer",
+    "nm2_http",
+    "nm2_collector",
+    "zookeeper",
 ]
 READY_SECONDS = 300
 LOG4J = """log4j.rootLogger=INFO,console
@@ -119,13 +141,25 @@ class Hadoop:
         self.java_home = java_home()
         self.user = getpass.getuser()
         self.children = {}
+        # Those that were ended on purpose.
+        self.ended = set()
         self.ports = free_ports(PORTS)
         self.ready_seconds = {}
 
     # -- configuration
 
     def write_configuration(self):
-        for folder in ("conf/webapps/hdfs", "conf/webapps/datanode", "log", "tmp", "nm-local", "nm-logs"):
+        for folder in (
+            "conf/webapps/hdfs",
+            "conf/webapps/datanode",
+            "log",
+            "tmp",
+            "nm-local",
+            "nm-local-2",
+            "nm-logs",
+            "nm-logs-2",
+            "zookeeper",
+        ):
             (self.work / folder).mkdir(parents=True, exist_ok=True)
         port = {name: f"localhost:{number}" for name, number in self.ports.items()}
         self.xml(
@@ -189,6 +223,14 @@ class Hadoop:
             }
         if self.options.nm_expiry:
             yarn["yarn.nm.liveness-monitor.expiry-interval-ms"] = self.options.nm_expiry * 1000
+        if self.options.nm_recovery:
+            yarn |= {
+                "yarn.nodemanager.recovery.enabled": "true",
+                "yarn.nodemanager.recovery.supervised": "true",
+                "yarn.nodemanager.recovery.dir": self.work / "nm-recovery",
+            }
+        if self.options.ha:
+            yarn |= self.high_availability(port)
         self.xml("yarn-site.xml", yarn, self.options.yarn)
         queues = {
             "yarn.scheduler.capacity.root.queues": "default,flink",
@@ -204,6 +246,54 @@ class Hadoop:
             }
         self.xml("capacity-scheduler.xml", queues, self.options.scheduler)
         (self.conf / "log4j.properties").write_text(LOG4J)
+
+    def high_availability(self, port):
+        (self.conf / "zoo.cfg").write_text(
+            f"dataDir={self.work}/zookeeper\nclientPort={self.ports['zookeeper']}\nclientPortAddress=127.0.0.1\n"
+            "admin.enableServer=false\ntickTime=500\n"
+        )
+        yarn = {
+            "yarn.resourcemanager.ha.enabled": "true",
+            "yarn.resourcemanager.ha.rm-ids": "rm1,rm2",
+            "yarn.resourcemanager.cluster-id": "tests",
+            "hadoop.zk.address": port["zookeeper"],
+            "hadoop.zk.timeout-ms": 4000,
+            # Else a ResourceManager looks for a frozen ZooKeeper for minutes.
+            "hadoop.zk.num-retries": 10,
+            "yarn.resourcemanager.recovery.enabled": "true",
+            "yarn.resourcemanager.store.class": "org.apache.hadoop.yarn.server.resourcemanager.recovery.ZKRMStateStore",
+        }
+        for name in ("rm1", "rm2"):
+            own = "rm" if name == "rm1" else "rm2"
+            yarn[f"yarn.resourcemanager.hostname.{name}"] = "localhost"
+            for key, suffix in (
+                ("address", ""),
+                ("scheduler.address", "_scheduler"),
+                ("resource-tracker.address", "_tracker"),
+                ("admin.address", "_admin"),
+                ("webapp.address", "_http"),
+            ):
+                yarn[f"yarn.resourcemanager.{key}.{name}"] = port[own + suffix]
+        return yarn
+
+    def arguments_of(self, name):
+        """The arguments by which one daemon of a pair differs from the other."""
+        if name == "zookeeper":
+            return [str(self.conf / "zoo.cfg")]
+        if name in RESOURCE_MANAGERS and self.options.ha:
+            return ["-D", f"yarn.resourcemanager.ha.id={'rm1' if name == 'resourcemanager' else 'rm2'}"]
+        if name != "nodemanager2":
+            return []
+        own = {
+            "yarn.nodemanager.address": f"localhost:{self.ports['nm2']}",
+            "yarn.nodemanager.localizer.address": f"localhost:{self.ports['nm2_localizer']}",
+            "yarn.nodemanager.webapp.address": f"localhost:{self.ports['nm2_http']}",
+            "yarn.nodemanager.collector-service.address": f"localhost:{self.ports['nm2_collector']}",
+            "yarn.nodemanager.local-dirs": f"{self.local}-2",
+            "yarn.nodemanager.log-dirs": f"{self.logs}-2",
+            "yarn.nodemanager.recovery.dir": self.work / "nm-recovery-2",
+        }
+        return [word for key, value in own.items() for word in ("-D", f"{key}={value}")]
 
     def xml(self, name, settings, more):
         settings = {**settings, **pairs(more)}
@@ -244,7 +334,7 @@ class Hadoop:
     def spawn(self, name):
         with open(self.work / "log" / f"{name}.log", "ab") as log:
             self.children[name] = subprocess.Popen(
-                self.command(DAEMONS[name]),
+                self.command({**DAEMONS, **MORE_DAEMONS}[name]) + self.arguments_of(name),
                 cwd=self.work,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -271,7 +361,7 @@ class Hadoop:
                 )
             if code:
                 raise Failed(f"the NameNode could not be formatted, see {log}")
-        for name in DAEMONS:
+        for name in (["zookeeper", "resourcemanager2"] if self.options.ha else []) + list(DAEMONS):
             self.spawn(name)
         self.wait("HDFS", self.hdfs_ready)
         self.ready_seconds["hdfs"] = round(time.monotonic() - started, 1)
@@ -283,7 +373,7 @@ class Hadoop:
         end = time.monotonic() + READY_SECONDS
         while not ready():
             for name, child in self.children.items():
-                if child.poll() is not None:
+                if child.poll() is not None and name not in self.ended:
                     raise Failed(f"the {name} ended with {child.returncode}, see {self.work}/log/{name}.log")
             if time.monotonic() > end:
                 raise Failed(f"{what} was not ready after {READY_SECONDS} s, see {self.work}/log")
@@ -302,22 +392,44 @@ class Hadoop:
             return False
         return any(bean.get("NumLiveDataNodes") == 1 and bean.get("FSState") == "Operational" for bean in beans)
 
+    def lives(self, name):
+        return name in self.children and self.children[name].poll() is None
+
     def yarn_ready(self):
-        if not self.get("nm_http", "/ws/v1/node/info").get("nodeInfo", {}).get("nodeHealthy"):
-            return False
-        return self.get("rm_http", "/ws/v1/cluster/metrics").get("clusterMetrics", {}).get("activeNodes") == 1
+        for name, port in zip(NODE_MANAGERS, ("nm_http", "nm2_http")):
+            if self.lives(name) and not self.get(port, "/ws/v1/node/info").get("nodeInfo", {}).get("nodeHealthy"):
+                return False
+        nodes = sum(self.lives(name) for name in NODE_MANAGERS)
+        ports = [port for name, port in RESOURCE_MANAGERS.items() if self.lives(name)]
+        metrics = [self.get(port, "/ws/v1/cluster/metrics").get("clusterMetrics", {}) for port in ports]
+        return any(each.get("activeNodes", -1) >= nodes for each in metrics)
+
+    def zookeeper_ready(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.ports["zookeeper"]), 2):
+            return True
+        return False
+
+    def readiness(self, name):
+        if name == "zookeeper":
+            return self.zookeeper_ready
+        if name in RESOURCE_MANAGERS and self.options.ha:
+            port = RESOURCE_MANAGERS[name]
+            return lambda: bool(self.get(port, "/ws/v1/cluster/info").get("clusterInfo"))
+        return self.yarn_ready if name in {*NODE_MANAGERS, *RESOURCE_MANAGERS} else self.hdfs_ready
 
     def make_folders(self):
         for path, mode in (("/tmp", "1777"), ("/flink", "755"), ("/user", "755"), (f"/user/{self.user}", "755")):
             url = f"http://localhost:{self.ports['nn_http']}/webhdfs/v1{path}?op=MKDIRS&permission={mode}&user.name={self.user}"
-            with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=20):
+            with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=READY_SECONDS):
                 pass
 
     def describe(self):
         url = {name: f"http://localhost:{number}" for name, number in self.ports.items()}
         return {
             "resource_manager": url["rm_http"],
+            "resource_managers": [url["rm_http"], url["rm2_http"]] if self.options.ha else [url["rm_http"]],
             "node_manager": url["nm_http"],
+            "second_node_manager": url["nm2_http"],
             "web_hdfs": url["nn_http"],
             "data_node": url["dn_http"],
             "fs": f"hdfs://localhost:{self.ports['fs']}",
@@ -336,35 +448,46 @@ class Hadoop:
     def obey(self, line):
         verb, _, name = line.strip().partition(" ")
         signals = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "pause": signal.SIGSTOP, "resume": signal.SIGCONT}
-        if name not in DAEMONS or verb not in {*signals, "start"}:
+        if verb == "set":
+            site, _, setting = name.partition(" ")
+            getattr(self.options, site).append(setting)
+            self.write_configuration()
+            return {"ok": True}
+        known = [*DAEMONS, *MORE_DAEMONS]
+        if name not in known or verb not in {*signals, "start"} or (verb != "start" and name not in self.children):
             raise Failed(
-                f"unknown command {line.strip()!r}: say one of {' '.join([*signals, 'start'])} and one of {' '.join(DAEMONS)}"
+                f"unknown command {line.strip()!r}: say one of {' '.join([*signals, 'start'])} and one of {' '.join(known)}"
             )
-        child = self.children[name]
         if verb == "start":
-            if child.poll() is None:
+            if self.lives(name):
                 raise Failed(f"the {name} runs already")
             self.spawn(name)
-            self.wait(name, self.yarn_ready if name in ("resourcemanager", "nodemanager") else self.hdfs_ready)
+            self.ended.discard(name)
+            self.wait(name, self.readiness(name))
         else:
+            child = self.children[name]
             child.send_signal(signals[verb])
             if verb in ("kill", "term"):
+                self.ended.add(name)
                 child.wait(30)
         return {"ok": True, "pid": self.children[name].pid}
 
     def containers(self):
-        """Processes that work below the NodeManager's folder: containers live in sessions of their own and outlive it."""
+        """Processes that work below a NodeManager's folder: containers live in sessions of their own and outlive it."""
         found = []
+        locals_ = [self.local, pathlib.Path(f"{self.local}-2")]
         for entry in pathlib.Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
-                    if pathlib.Path(os.readlink(entry / "cwd")).is_relative_to(self.local):
+                    folder = pathlib.Path(os.readlink(entry / "cwd"))
+                    if any(folder.is_relative_to(local) for local in locals_):
                         found.append(int(entry.name))
         return found
 
     def stop(self):
         # The NodeManager first: it ends its containers, and without a ResourceManager it would wait for one.
-        for group in (["nodemanager"], ["resourcemanager", "datanode", "namenode"]):
+        others = [*RESOURCE_MANAGERS, "datanode", "namenode"]
+        for group in (NODE_MANAGERS, others, ["zookeeper"]):
             live = [child for name, child in self.children.items() if name in group and child.poll() is None]
             for child in live:
                 child.send_signal(signal.SIGCONT)
@@ -390,11 +513,13 @@ class Hadoop:
             time.sleep(0.1)
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description=__doc__):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--rm-recovery", action="store_true")
+    parser.add_argument("--nm-recovery", action="store_true")
+    parser.add_argument("--ha", action="store_true")
     parser.add_argument("--nm-expiry", type=int, metavar="SECONDS")
     parser.add_argument("--memory", type=int, default=8192, metavar="MB")
     parser.add_argument("--cores", type=int, default=8)
@@ -407,9 +532,7 @@ def tell(what):
     print(json.dumps(what), flush=True)
 
 
-def main():
-    hadoop = Hadoop(arguments())
-
+def run(hadoop):
     def leave(_signal, _frame):
         raise SystemExit(0)
 
@@ -435,4 +558,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(Hadoop(arguments()))

@@ -76,6 +76,13 @@ pub struct Observation {
     pub tasks: Option<(u32, u32)>,
     /// A word from the engine worth showing: why an application waits, why it was refused.
     pub note: Option<String>,
+    /// Of a run that is over: its tasks may go on until then, because the engine lost sight of them (a lost
+    /// node, a JobManager that died). Nothing is started in its place before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks_until: Option<Timestamp>,
+    /// Deployments that carried this run's tag beside `deployment`, and that the cluster ended for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<DeploymentId>,
     /// When this was learnt, by our clock.
     pub at: Timestamp,
 }
@@ -103,6 +110,8 @@ impl Observation {
             ended_at: None,
             tasks: None,
             note: None,
+            tasks_until: None,
+            copies: Vec::new(),
             at,
         }
     }

@@ -96,6 +96,7 @@ from streampark.records import (
     Operation,
     Plan,
     RestorePoint,
+    Pin,
     Run,
     SpecVersion,
 )
@@ -216,6 +217,7 @@ __all__ = [
     "RestoreOptions",
     "RestorePoint",
     "Revision",
+    "Pin",
     "Run",
     "SessionState",
     "SpecVersion",

@@ -22,10 +22,11 @@ from streampark.records import (
     Operation,
     Plan,
     RestorePoint,
+    Pin,
     Run,
     SpecVersion,
 )
-from streampark.spec import JobSpec
+from streampark.spec import JobSpec, dependency_of
 
 
 def failure_of(value: Mapping[str, Any]) -> Failure:
@@ -48,10 +49,21 @@ def run_of(value: Mapping[str, Any]) -> Run:
         "flink_job": who["flink_job"],
         "deployment": who.get("deployment"),
     }
-    times = dict.fromkeys(("accepted_at", "running_at", "ended_at"), time_or_none)
+    times = dict.fromkeys(("accepted_at", "running_at", "ended_at", "tasks_until"), time_or_none)
     return record(
-        Run, plain, restored_from=or_none(restore_point_of), failure=or_none(failure_of), intended_at=time_of, **times
+        Run,
+        plain,
+        restored_from=or_none(restore_point_of),
+        failure=or_none(failure_of),
+        intended_at=time_of,
+        pins=each(pin_of),
+        **times,
     )
+
+
+def pin_of(value: Mapping[str, Any]) -> Pin:
+    """The pin in a native answer."""
+    return record(Pin, value, named=dependency_of, exact=each(dependency_of))
 
 
 def event_of(value: Mapping[str, Any]) -> Event:
@@ -116,8 +128,8 @@ def observation_of(value: Mapping[str, Any]) -> Observation:
     """The observation in a native answer."""
     status = value["status"]
     word = status if isinstance(status, str) else next(iter(status.values()))
-    times = dict.fromkeys(("started_at", "ended_at"), time_or_none)
-    return record(Observation, {**value, "status": word}, at=time_of, tasks=or_none(tuple), **times)
+    times = dict.fromkeys(("started_at", "ended_at", "tasks_until"), time_or_none)
+    return record(Observation, {**value, "status": word}, at=time_of, tasks=or_none(tuple), copies=tuple, **times)
 
 
 def alert_of(value: Mapping[str, Any]) -> Alert:

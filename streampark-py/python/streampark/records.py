@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar, overload
 
 from streampark._html import pre, table
-from streampark.spec import JobSpec
+from streampark.spec import Dependency, JobSpec
 
 __all__ = [
     "Alert",
@@ -29,6 +29,7 @@ __all__ = [
     "Operation",
     "Plan",
     "RestorePoint",
+    "Pin",
     "Run",
     "SpecVersion",
 ]
@@ -91,6 +92,21 @@ class RestorePoint:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """What one dependency of a spec stood for when a run was intended.
+
+    Attributes:
+        named: The dependency, as the spec has it.
+        exact: The same in words that give the same jars at any later time.
+        facts: What people want to know of it: ``commit``, ``branch``, ``build``, ``artifact``, ``version``.
+    """
+
+    named: Dependency
+    exact: Sequence[Dependency]
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
 class Run:
     """One submission of a job.
 
@@ -110,6 +126,8 @@ class Run:
         outcome: The state in which it ended.
         failure: Why it failed.
         attempts: Attempts to send the submission.
+        tasks_until: Its tasks may go on until then, though it is over: no run is started before.
+        pins: What the names in its spec stand for in this run: commits, artifacts, versions.
     """
 
     key: str
@@ -127,6 +145,8 @@ class Run:
     outcome: str | None = None
     failure: Failure | None = None
     attempts: int = 0
+    tasks_until: datetime | None = None
+    pins: Sequence[Pin] = ()
 
 
 @dataclass(frozen=True)
@@ -341,6 +361,8 @@ class Observation:
         ended_at: When it ended, by the engine's clock.
         tasks: Tasks running, and tasks in all.
         note: A word from the engine worth showing.
+        tasks_until: Of a run that is over: its tasks may go on until then, because the engine lost sight of them.
+        copies: Deployments that carried this run's tag too, and that the cluster ended for it.
     """
 
     name: str
@@ -354,6 +376,8 @@ class Observation:
     ended_at: datetime | None = None
     tasks: tuple[int, int] | None = None
     note: str | None = None
+    tasks_until: datetime | None = None
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ use streampark_core::job::{Failure, RestoreKind, RestorePoint, RunRef, Verificat
 use streampark_core::{Error, ErrorKind, Result};
 
 use super::cluster::YarnCluster;
+use super::copies::age;
 use crate::archive::Archive;
 use crate::failure::{conclude, files_to_read, missed_a_file, of_cause, tells};
 use crate::fs::{FileSystem, location_of, path_of};
@@ -23,8 +24,8 @@ pub(super) type Asking<'a, T> = BoxFuture<'a, Result<T>>;
 const LAST_WORDS: u64 = 256 * 1024;
 
 impl YarnCluster {
-    /// The application of a run: by its id, else the newest that carries the run's tag. The answer is
-    /// certain where there is none.
+    /// The application of a run: by its id, else the one with the run's tag that copies give way to. The
+    /// answer is certain where there is none.
     pub(super) async fn find(&self, run: &RunRef) -> Result<Option<App>> {
         let yarn = &self.inner.yarn;
         if let Some(app) = self.glimpse(run).await? {
@@ -48,7 +49,7 @@ impl YarnCluster {
             }
         };
         let (by_id, tagged) = futures_util::future::try_join(by_id, rm.tagged(&tag)).await?;
-        Ok(by_id.or_else(|| tagged.into_iter().max_by_key(|app| (!app.state.is_over(), app.started_time))))
+        Ok(by_id.or_else(|| tagged.into_iter().min_by_key(|app| age(&app.id))))
     }
 
     /// As [`find`](Self::find), and an error where there is none.

@@ -176,6 +176,7 @@ impl Cluster for YarnCluster {
         info.flink_version = yarn.known_version();
         info.web_url = base.join("cluster").ok();
         info.orphan_timeout = yarn.options.orphan_timeout;
+        info.incarnation = yarn.known_incarnation();
         info
     }
 
@@ -203,7 +204,11 @@ impl Cluster for YarnCluster {
         inner.managers.keep_only(|id| live.contains(id));
         // Sessions carry our tag too, and no run's.
         let runs: Vec<_> = apps.into_iter().filter(|app| run_of(app).is_some()).collect();
-        Ok(inner.yarn.observations(&runs, &inner.managers, &inner.memory).await)
+        let runs = self.without_copies(runs).await;
+        let mut seen = inner.yarn.observations(&runs, &inner.managers, &inner.memory).await;
+        inner.yarn.tell_leftovers(&runs, &mut seen, &inner.memory).await;
+        self.tell_copies(&mut seen);
+        Ok(seen)
     }
 
     async fn reserve(&self, _run: &RunKey) -> Result<Option<DeploymentId>> {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::applications::verification;
 use super::cluster::YarnCluster;
+use super::leftovers::ended_by_yarn_alone;
 use crate::managers::writes_need_the_node;
 use crate::wire::App;
 
@@ -24,14 +25,10 @@ impl YarnCluster {
             Ok(stopped)
         };
         if app.state.is_over() {
-            return done(true);
+            return done(!ended_by_yarn_alone(&app) || self.inner.yarn.is_at_rest(&app).await);
         }
         if how == Stop::Kill {
-            let over = self.kill(&app, "ended by StreamPark").await?;
-            if over {
-                self.sweep(&app.id).await?;
-            }
-            return done(over);
+            return done(self.kill_whole(&app, "ended by StreamPark").await?);
         }
         match self.manager(&app)? {
             Some(manager) => {
@@ -43,13 +40,7 @@ impl YarnCluster {
                 Ok(stopped)
             }
             // There is no JobManager yet, and no job that could lose anything.
-            None if how == Stop::Cancel => {
-                let over = self.kill(&app, "cancelled by StreamPark before it ran").await?;
-                if over {
-                    self.sweep(&app.id).await?;
-                }
-                done(over)
-            }
+            None if how == Stop::Cancel => done(self.kill_whole(&app, "cancelled by StreamPark before it ran").await?),
             None => Err(Error::new(
                 ErrorKind::Conflict,
                 "the application has no JobManager yet, so it can take no savepoint; wait until it runs, or cancel it",
@@ -76,6 +67,25 @@ impl YarnCluster {
         let ground = self.inner.yarn.ground().await?;
         point.verification = verification(ground.fs.as_ref(), &point.path).await?;
         Ok(())
+    }
+
+    /// As [`kill`](Self::kill), removes what it left, and waits as long again until its containers are gone
+    /// too; true where they are.
+    async fn kill_whole(&self, app: &App, reason: &str) -> Result<bool> {
+        if !self.kill(app, reason).await? {
+            return Ok(false);
+        }
+        self.sweep(&app.id).await?;
+        let deadline = Instant::now() + END;
+        let mut pause = Duration::from_millis(100);
+        while !self.inner.yarn.is_at_rest(app).await {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+        Ok(true)
     }
 
     /// Kills an application, and waits a while for its end; true where it came.

@@ -2,9 +2,11 @@
 
 mod applications;
 mod cluster;
+mod copies;
 mod deploy;
 mod diagnose;
 mod ends;
+mod leftovers;
 mod observe;
 
 pub(crate) use applications::verification;

@@ -35,6 +35,10 @@ struct Remembered {
     live: BTreeSet<String>,
     /// Those that were RUNNING once.
     ran: BTreeSet<String>,
+    /// Ended ones of which every node said that nothing is left.
+    gone: BTreeSet<String>,
+    /// Copies that were ended, by the application that stays.
+    copies: BTreeMap<String, BTreeSet<String>>,
     /// What each JobManager said last: YARN calls an application SUCCEEDED that we end after its job failed.
     told: BTreeMap<String, RunStatus>,
 }
@@ -67,7 +71,27 @@ impl Memory {
             seen.ran.extend(apps.iter().filter(|app| app.state == AppState::Running).map(|app| app.id.clone()));
             let listed: BTreeSet<&str> = apps.iter().map(|app| app.id.as_str()).collect();
             seen.told.retain(|id, _| listed.contains(id.as_str()));
+            seen.gone.retain(|id| listed.contains(id.as_str()));
+            seen.copies.retain(|id, _| listed.contains(id.as_str()));
         });
+    }
+
+    /// Nothing of an ended application is left.
+    pub(super) fn gone(&self, id: &str) {
+        self.with(|seen| seen.gone.insert(id.to_owned()));
+    }
+
+    pub(super) fn is_gone(&self, id: &str) -> bool {
+        self.with(|seen| seen.gone.contains(id))
+    }
+
+    /// A copy of `kept` was ended.
+    pub(super) fn ended_copy(&self, kept: &str, copy: &str) {
+        self.with(|seen| seen.copies.entry(kept.to_owned()).or_default().insert(copy.to_owned()));
+    }
+
+    pub(super) fn copies_of(&self, kept: &str) -> Vec<DeploymentId> {
+        self.with(|seen| seen.copies.get(kept).into_iter().flatten().map(DeploymentId::new).collect())
     }
 
     fn remember(&self, id: &str, status: &RunStatus) {
@@ -124,6 +148,7 @@ impl Yarn {
             )
             .with_operation("yarn.apps"));
         }
+        self.learn_incarnation(after.id);
         Ok(answer)
     }
 

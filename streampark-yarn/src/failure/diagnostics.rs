@@ -37,6 +37,11 @@ pub(crate) fn missed_a_file(app: &App) -> bool {
     exit_code(&app.diagnostics) == Some(-1000)
 }
 
+/// Whether the node of the JobManager was lost, and with it whatever else ran there.
+pub(crate) fn node_was_lost(app: &App) -> bool {
+    exit_code(&app.diagnostics) == Some(-100)
+}
+
 /// Whether the ResourceManager never started a container.
 pub(super) fn is_refusal(text: &str) -> bool {
     of_queue(text).is_some() || text.contains("Failed to renew token: ")
@@ -55,6 +60,14 @@ fn of_queue(text: &str) -> Option<(String, FailureClass)> {
         format!("the queue '{queue}' does not exist; choose one of the cluster's by yarn.application.queue")
     } else if let Some(queue) = name("to non-leaf queue: ") {
         format!("the queue '{queue}' has queues below it and takes no applications itself; choose one of those")
+    } else if let Some(queue) = between(text, "Queue ", &[' ']).filter(|_| text.contains("cannot accept submission of"))
+    {
+        // `AbstractLeafQueue.validateSubmitApplication`
+        let count = between(text, " already has ", &[' ']).unwrap_or("as many as it may");
+        format!(
+            "the queue '{queue}' takes no more applications, it has {count}; wait until some have ended, raise \
+             maximum-applications of the queue, or choose another by yarn.application.queue"
+        )
     } else {
         return None;
     };

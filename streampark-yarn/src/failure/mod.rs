@@ -14,7 +14,7 @@ use streampark_core::job::{Failure, FailureClass};
 
 use crate::wire::{App, AppState, FinalStatus};
 
-pub(crate) use diagnostics::{explain, missed_a_file};
+pub(crate) use diagnostics::{explain, missed_a_file, node_was_lost};
 
 /// So much of a log without an exception is kept with a failure.
 const TAIL: usize = 16 * 1024;

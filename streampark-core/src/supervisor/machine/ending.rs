@@ -79,7 +79,11 @@ impl Machine {
         };
         work.job_changed = true;
         match decision {
-            RestartDecision::Restart(at) => self.back_off(failure, line, kind, at, work),
+            RestartDecision::Restart(at) => {
+                let at = self.tasks_until().map_or(at, |until| until.max(at));
+                self.job.restarts.next_at = Some(at);
+                self.back_off(failure, line, kind, at, work);
+            }
             RestartDecision::CrashLoop => {
                 let reason = format!(
                     "it failed {} times in {} min; the last time: {line}",
@@ -102,7 +106,11 @@ impl Machine {
 
     fn back_off(&mut self, failure: Failure, line: String, kind: AlertKind, at: Timestamp, work: &mut Work<'_>) {
         let seconds = at.duration_since(work.now()).as_secs();
-        let when = if seconds <= 0 { "at once".to_owned() } else { format!("in {seconds} s") };
+        let when = match seconds {
+            ..=0 => "at once".to_owned(),
+            _ if self.tasks_until() == Some(at) => format!("in {seconds} s, when its tasks can no longer be at work"),
+            _ => format!("in {seconds} s"),
+        };
         let mut event = self.event(EventKind::RestartDecided, format!("it is started again {when}"), work);
         event.data = serde_json::json!({"at": at, "restart": self.job.restarts.consecutive});
         work.step.batch.events.push(event);
@@ -243,6 +251,7 @@ impl Machine {
             run.ended_at = Some(work.now());
             run.outcome = Some(outcome);
             run.failure = failure;
+            run.tasks_until = self.memory.seen.as_ref().and_then(|seen| seen.tasks_until);
             run.released = !kept;
             work.run_changed = true;
         }

@@ -60,6 +60,12 @@ impl Machine {
         self.knowledge = Knowledge::Observed(work.now());
         self.memory.looked_up = false;
         let now = work.now();
+        for copy in &seen.copies {
+            if self.memory.copies.insert(copy.clone()) {
+                let words = format!("{copy} carried the tag of this run too and was ended; one copy goes on");
+                self.record(EventKind::CopyEnded, words, work);
+            }
+        }
         if let Some(run) = &mut self.run {
             // An application's JobID can be learnt late, and its deployment by a tag.
             let (job, deployment) = (seen.flink_job, seen.deployment.clone());
@@ -147,6 +153,7 @@ impl Machine {
             return;
         }
         match answer {
+            Answer::Pinned(answer) => self.took(answer, work),
             Answer::Reserved(answer) => self.reserved(answer, work),
             Answer::Submitted(answer) => self.submitted(answer, work),
             Answer::LookedUp(answer) => self.looked_up(answer, work),

@@ -1,6 +1,6 @@
 //! One job as the machine holds it: its rows, and what only this process knows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::call::{Call, CallKind, Points, Trouble};
 use super::knowledge::Knowledge;
 use crate::cluster::Observation;
 use crate::flink::FlinkJobId;
-use crate::job::{Failure, JobSpec};
+use crate::job::{DeploymentId, Failure, JobSpec};
 use crate::store::{JobRow, RunPhase, RunRecord};
 
 /// One job: its rows, and what only this process knows of it.
@@ -68,8 +68,11 @@ pub(super) struct Memory {
     pub(super) trouble_told: bool,
     /// Why a run that was sent again was refused, while its first request may still arrive.
     pub(super) refusal: Option<Trouble>,
-    /// Since when the cluster answers that it never had the run that is in doubt.
-    pub(super) never_since: Option<Timestamp>,
+    /// Copies of the run that its cluster ended, as far as that was told.
+    pub(super) copies: BTreeSet<DeploymentId>,
+    /// Since when the cluster answers that it never had the run that is in doubt, and which process of its
+    /// engine answers so.
+    pub(super) never_since: Option<(Timestamp, Option<String>)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

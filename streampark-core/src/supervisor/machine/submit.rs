@@ -1,5 +1,7 @@
 //! From the wish to run to a run that its cluster has.
 
+use jiff::Timestamp;
+
 use super::call::{Call, CallKind, Trouble};
 use super::memory::{Machine, after};
 use super::step::Work;
@@ -7,7 +9,7 @@ use super::tell::Telling;
 use crate::alert::AlertKind;
 use crate::cluster::Accepted;
 use crate::job::{
-    DeploymentId, Failure, JobState, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom, StateNeed, Verification,
+    DeploymentId, Failure, JobState, Pin, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom, StateNeed, Verification,
 };
 use crate::store::{RunPhase, RunRecord};
 use crate::{ErrorKind, ErrorStatus, EventKind};
@@ -22,6 +24,10 @@ enum Start {
 impl Machine {
     /// Writes the intent of the next run, once its restore point is chosen.
     pub(super) fn begin(&mut self, work: &mut Work<'_>) {
+        if let Some(until) = self.tasks_until().filter(|until| !work.due(*until)) {
+            let reason = format!("tasks of the run before may be at work until {until:.0}; it is submitted then");
+            return self.become_state(self.job.state.clone(), Some(reason), work);
+        }
         let from = match self.choose(work) {
             Start::NotYet => return,
             Start::Park(reason) => return self.park(AlertKind::JobParked, reason, work),
@@ -34,6 +40,7 @@ impl Machine {
             return;
         }
         let now = work.now();
+        let pins = self.inherited_pins();
         if work.run_changed {
             // The end of the run before belongs to the same commit.
             work.step.batch.runs.extend(self.run.take());
@@ -44,6 +51,9 @@ impl Machine {
         record.attempts = 1;
         record.incarnation = (work.setting.clusters)(&self.spec.cluster).and_then(|facts| facts.incarnation);
         record.restored_from = from;
+        record.unpinned = pins.is_none() && self.spec.has_names_to_pin();
+        record.pins = pins.unwrap_or_default();
+        self.job.renewed = false;
         self.forget_run();
         self.job.generation = generation;
         self.job.start_from = StartFrom::Newest;
@@ -56,6 +66,7 @@ impl Machine {
             "flink_job": record.run.flink_job,
             "restore_point": record.restored_from.as_ref().map(|point| &point.path),
             "spec_version": record.spec_version,
+            "pins": record.pins,
         });
         self.run = Some(record);
         work.run_changed = true;
@@ -64,6 +75,11 @@ impl Machine {
         event.data = data;
         work.step.batch.events.push(event);
         self.become_state(JobState::Submitting, None, work);
+    }
+
+    /// Until when tasks of the run before may be at work.
+    pub(super) fn tasks_until(&self) -> Option<Timestamp> {
+        self.run.as_ref().and_then(|run| run.tasks_until)
     }
 
     fn choose(&mut self, work: &mut Work<'_>) -> Start {
@@ -122,7 +138,7 @@ impl Machine {
     /// The submission goes on: reserve, send, or ask.
     pub(super) fn pursue(&mut self, work: &mut Work<'_>) {
         let Some(run) = self.live().map(|run| run.run.clone()) else { return };
-        if self.flies(CallKind::Submit) || self.flies(CallKind::Reserve) {
+        if [CallKind::Submit, CallKind::Reserve, CallKind::Pin].into_iter().any(|kind| self.flies(kind)) {
             return;
         }
         if self.job.state == JobState::InDoubt {
@@ -145,15 +161,50 @@ impl Machine {
         if !facts.reachable {
             return;
         }
-        let kind =
-            if facts.capability.reserve && run.deployment.is_none() { CallKind::Reserve } else { CallKind::Submit };
-        if !self.ready(kind, work) {
-            return;
+        // Another process of the engine has no fence against a copy that the one before took and left behind.
+        if self.was_sent_again() && self.live().is_some_and(|run| run.incarnation != facts.incarnation) {
+            return self.become_state(JobState::InDoubt, None, work);
         }
-        if kind == CallKind::Reserve {
-            return work.step.calls.push(Call::Reserve(run));
+        let call = match self.live() {
+            Some(record) if record.unpinned => Call::Pin(run),
+            _ if facts.capability.reserve && run.deployment.is_none() => Call::Reserve(run),
+            _ => Call::Submit(run),
+        };
+        if self.ready(call.kind(), work) {
+            work.step.calls.push(call);
         }
-        work.step.calls.push(Call::Submit(run));
+    }
+
+    /// What the run before ran, where the next one takes its place and nobody asked for anything new.
+    fn inherited_pins(&self) -> Option<Vec<Pin>> {
+        let before = self.run.as_ref().filter(|run| !self.job.renewed && run.spec_version == self.job.spec_version)?;
+        (!before.unpinned && !before.pins.is_empty()).then(|| before.pins.clone())
+    }
+
+    /// It is known what the run is made of: from now on it is made of that, however often it is sent.
+    pub(super) fn took(&mut self, answer: Result<Vec<Pin>, Trouble>, work: &mut Work<'_>) {
+        let Some(run) = self.run.as_mut().filter(|run| run.phase == RunPhase::Intended && run.unpinned) else { return };
+        match answer {
+            Ok(pins) => {
+                run.unpinned = false;
+                run.pins.clone_from(&pins);
+                work.run_changed = true;
+                self.memory.retries.remove(&CallKind::Pin);
+                if pins.is_empty() {
+                    return;
+                }
+                let words: Vec<String> = pins.iter().map(Pin::to_string).collect();
+                let message = format!("run {} is made of {}", self.job.generation, words.join("; "));
+                let mut event = self.event(EventKind::RunPinned, message, work);
+                event.data = serde_json::json!({"pins": pins});
+                work.step.batch.events.push(event);
+            }
+            Err(trouble) if trouble.status == ErrorStatus::Permanent => self.refused(trouble, work),
+            Err(trouble) => {
+                self.later(CallKind::Pin, &trouble, work);
+                self.complain(&trouble, work);
+            }
+        }
     }
 
     /// Whether the run is not wanted any more and is known not to have been sent.
@@ -166,10 +217,13 @@ impl Machine {
     }
 
     pub(super) fn reserved(&mut self, answer: Result<Option<DeploymentId>, Trouble>, work: &mut Work<'_>) {
+        let incarnation = (work.setting.clusters)(&self.spec.cluster).and_then(|facts| facts.incarnation);
         let Some(run) = self.run.as_mut().filter(|run| run.phase == RunPhase::Intended) else { return };
         match answer {
             Ok(deployment) => {
                 run.run.deployment = deployment;
+                // Nothing was sent so far: the process that reserved is the one that a submission goes to.
+                run.incarnation = incarnation;
                 work.run_changed = true;
                 self.memory.retries.remove(&CallKind::Reserve);
             }
@@ -226,9 +280,14 @@ impl Machine {
         let known = facts.as_ref().and_then(|facts| facts.incarnation.as_deref());
         let same_engine = known.is_some() && known == run.incarnation.as_deref();
         let orphans = facts.as_ref().map_or(std::time::Duration::from_secs(60), |facts| facts.orphan_timeout);
-        // Another process of the engine may have taken the run and died since: its tasks can live on for a while.
+        // Another process of the engine may have taken the run and died since: its tasks can live on for a while,
+        // counted from the first answer of the process after it.
         // The same process refuses a late request by its JobID once the run is sent again, and only then.
-        let since = *self.memory.never_since.get_or_insert(work.now());
+        let since = match &self.memory.never_since {
+            Some((since, by)) if by.as_deref() == known => *since,
+            _ => work.now(),
+        };
+        self.memory.never_since = Some((since, known.map(str::to_owned)));
         let fenced = same_engine && !self.withdrawn() && self.memory.refusal.is_none();
         if !fenced && !work.due(after(since, orphans)) {
             let retry = self.memory.retries.entry(CallKind::Lookup).or_default();

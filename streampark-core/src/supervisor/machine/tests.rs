@@ -11,7 +11,8 @@ use super::*;
 use crate::cluster::{Accepted, Capability, Lookup, Observation, RunStatus, Stop, Stopped};
 use crate::flink::FlinkJobId;
 use crate::job::{
-    Desired, Failure, JobId, JobSpec, JobState, ProgramSpec, RestoreKind, RestorePoint, RunRef, StartFrom,
+    Dependency, Desired, Failure, JobId, JobSpec, JobState, ModuleRef, Pin, ProgramSpec, RestoreKind, RestorePoint,
+    RunRef, StartFrom,
 };
 use crate::store::{JobRecord, JobRow, RunPhase, RunRecord};
 use crate::{ErrorKind, ErrorStatus};
@@ -30,8 +31,10 @@ enum Move {
     Fail,
     Finish,
     Crash,
+    LoseNode,
     Die,
     Wish(Wish),
+    Build,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +75,10 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => Just(Move::Fail),
         1 => Just(Move::Finish),
         1 => Just(Move::Crash),
+        1 => Just(Move::LoseNode),
         2 => Just(Move::Die),
         3 => wish.prop_map(Move::Wish),
+        2 => Just(Move::Build),
     ]
 }
 
@@ -84,7 +89,16 @@ struct Copy {
     /// Until when its tasks live; None is open.
     until: Option<Timestamp>,
     listed: bool,
+    tasks_until: Option<Timestamp>,
     point: Option<RestorePoint>,
+}
+
+impl Copy {
+    fn seen(&self, now: Timestamp) -> Box<Observation> {
+        let mut seen = Observation::of_job(self.job, self.status.clone(), now);
+        seen.tasks_until = self.tasks_until;
+        Box::new(seen)
+    }
 }
 
 struct World {
@@ -101,13 +115,18 @@ struct World {
     stored: JobRow,
     runs: BTreeMap<u64, RunRecord>,
     points: u64,
+    /// The newest build of the module that the job runs.
+    build: u64,
+    /// Whether somebody asked for a run since the newest one was intended.
+    wished: bool,
 }
 
 impl World {
     fn new() -> Self {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let program = ProgramSpec::Custom { kind: "nothing".to_owned(), options: serde_json::Map::new() };
-        let spec = JobSpec::new("orders", program).cluster("dev").alert("people");
+        let mut spec = JobSpec::new("orders", program).cluster("dev").alert("people");
+        spec.dependencies = vec![Dependency::Module(ModuleRef::new("shop"))];
         let row = JobRow::new(JobRecord::new(JobId::from_u128(1), "orders", now), spec, None);
         Self {
             now,
@@ -121,6 +140,8 @@ impl World {
             stored: row,
             runs: BTreeMap::new(),
             points: 0,
+            build: 1,
+            wished: false,
         }
     }
 
@@ -160,6 +181,7 @@ impl World {
             self.stored.spec = version.spec;
         }
         for run in step.batch.runs {
+            self.pins_hold(&run);
             self.runs.insert(run.run.key.generation, run);
         }
         self.machine = next;
@@ -167,12 +189,28 @@ impl World {
             if let Call::Submit(run) = call {
                 let intent = self.runs.get(&run.key.generation).expect("an intent is stored before it is sent");
                 assert_eq!(intent.phase, RunPhase::Intended);
+                assert!(!intent.unpinned && intent.pins.len() == 1, "what is sent is written down: {intent:?}");
             }
         }
         let incarnation = self.incarnation;
         self.in_flight.extend(step.calls.into_iter().map(|call| (call, incarnation)));
         let alive = self.alive();
         assert!(alive.len() <= 1, "two copies: {alive:?}");
+    }
+
+    /// A run stays what it is made of, and one that nobody asked for is made of what the one before was.
+    fn pins_hold(&mut self, run: &RunRecord) {
+        let generation = run.run.key.generation;
+        match self.runs.get(&generation) {
+            Some(known) => assert!(known.unpinned || known.pins == run.pins, "{known:?} became {run:?}"),
+            None => {
+                let before = generation.checked_sub(1).and_then(|before| self.runs.get(&before));
+                if let Some(before) = before.filter(|before| !before.unpinned && !self.wished) {
+                    assert_eq!((&run.pins, run.unpinned), (&before.pins, false), "nobody asked for new code");
+                }
+                self.wished = false;
+            }
+        }
     }
 
     fn alive(&self) -> Vec<&Copy> {
@@ -192,7 +230,8 @@ impl World {
             return false;
         }
         let point = self.runs[&run.key.generation].restored_from.clone();
-        self.copies.push(Copy { job: run.flink_job, status: RunStatus::Running, until: None, listed: true, point });
+        let (status, until, tasks_until) = (RunStatus::Running, None, None);
+        self.copies.push(Copy { job: run.flink_job, status, until, listed: true, tasks_until, point });
         true
     }
 
@@ -224,6 +263,18 @@ impl World {
         let (run, trigger) = (call.run().clone(), call.trigger());
         let now = self.now;
         let answer = match call {
+            Call::Pin(_) => {
+                let named = Dependency::Module(ModuleRef::new("shop"));
+                let exact = Dependency::Module(ModuleRef::new("shop").build(self.build.to_string()));
+                Answer::Pinned(match failed {
+                    None => Ok(vec![Pin::new(named, [exact])]),
+                    // Nothing leaves: there is no doubt.
+                    Some(trouble) if trouble.status == ErrorStatus::Unknown => {
+                        Err(Self::trouble(ErrorStatus::Temporary))
+                    }
+                    Some(trouble) => Err(trouble),
+                })
+            }
             Call::Reserve(_) => unreachable!("this engine reserves nothing"),
             Call::Submit(run) => {
                 if takes_effect {
@@ -239,7 +290,7 @@ impl World {
             Call::Lookup(run) => Answer::LookedUp(match failed {
                 Some(trouble) => Err(Trouble { status: ErrorStatus::Temporary, ..trouble }),
                 None => Ok(match self.listed(run.flink_job) {
-                    Some(copy) => Lookup::Found(Box::new(Observation::of_job(run.flink_job, copy.status.clone(), now))),
+                    Some(copy) => Lookup::Found(copy.seen(now)),
                     None => Lookup::NeverArrived,
                 }),
             }),
@@ -255,7 +306,10 @@ impl World {
                 Answer::Stopped(match failed {
                     // A JobManager does not know what one before it ran: FlinkJobNotFoundException.
                     None if self.listed(run.flink_job).is_none() => Err(Self::trouble(ErrorStatus::Permanent)),
-                    None => Ok(Stopped { savepoint: point, complete: !live }),
+                    None => {
+                        let gone = self.listed(run.flink_job).is_some_and(|copy| copy.tasks_until.is_none());
+                        Ok(Stopped { savepoint: point, complete: !live && gone })
+                    }
                     Some(trouble) => Err(trouble),
                 })
             }
@@ -291,8 +345,7 @@ impl World {
     fn look(&mut self) {
         let Some(run) = self.machine.live().map(|run| run.run.clone()) else { return };
         let now = self.now;
-        let seen =
-            self.listed(run.flink_job).map(|copy| Box::new(Observation::of_job(copy.job, copy.status.clone(), now)));
+        let seen = self.listed(run.flink_job).map(|copy| copy.seen(now));
         self.tell(Input::Seen(run.key, seen));
     }
 
@@ -349,6 +402,16 @@ impl World {
                     copy.until.get_or_insert(until);
                 }
             }
+            // The engine says that the run failed, and its tasks go on.
+            Move::LoseNode => {
+                let until = memory::after(self.now, Duration::from_secs(ORPHANS as u64));
+                if let Some(copy) = self.running() {
+                    copy.until = Some(until);
+                    copy.status = RunStatus::Failed;
+                    copy.tasks_until = Some(until);
+                }
+            }
+            Move::Build => self.build += 1,
             Move::Die => self.die(),
             Move::Wish(wish) => self.wish(wish),
         }
@@ -384,7 +447,10 @@ impl World {
         let mut next = self.machine.clone();
         let before = (next.job.clone(), next.run.clone());
         match self.with_setting(|setting| next.command(&command, setting)) {
-            Ok(step) => self.adopt(next, step),
+            Ok(step) => {
+                self.wished |= matches!(wish, Wish::Start | Wish::StartEmpty | Wish::Restart | Wish::Update(_));
+                self.adopt(next, step);
+            }
             Err(_) => assert_eq!(before, (next.job, next.run), "a refusal changes nothing"),
         }
     }
@@ -415,17 +481,67 @@ impl World {
     }
 }
 
+/// A place that reserves, and what a process decides that finds a run whose submission was begun there.
+fn decided(deployment: Option<&str>) -> (JobState, Vec<CallKind>) {
+    let mut world = World::new();
+    world.wish(Wish::Start);
+    let mut row = world.stored.clone();
+    row.run = world.runs.get(&1).cloned();
+    let run = row.run.as_mut().unwrap();
+    run.unpinned = false;
+    run.run.deployment = deployment.map(crate::job::DeploymentId::new);
+    let capability = Capability { reserve: true, ..Capability::default() };
+    let clusters = move |_: &str| Some(Facts::new(capability, Duration::from_secs(ORPHANS as u64)));
+    let mut machine = Machine::new(row);
+    let step = machine.step(Input::Tick, Setting::new(world.now, 0.5, &world.rules, &clusters));
+    (machine.job.state, step.calls.iter().map(Call::kind).collect())
+}
+
+#[test]
+fn without_its_reservation_a_run_was_never_sent() {
+    assert_eq!(decided(None), (JobState::Submitting, vec![CallKind::Reserve]));
+    assert_eq!(decided(Some("application_1_0001")), (JobState::InDoubt, vec![CallKind::Lookup]));
+}
+
 // `PROPTEST_CASES=100000` plays that many; 256 without it.
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_history_makes_two_copies_or_loses_the_job(history in prop::collection::vec(moves(), 1..120)) {
-        let mut world = World::new();
-        world.wish(Wish::Start);
-        for step in history {
-            world.play(step);
-        }
-        world.settle();
+        play(history);
     }
+}
+
+fn play(history: impl IntoIterator<Item = Move>) {
+    let mut world = World::new();
+    world.wish(Wish::Start);
+    for step in history {
+        world.play(step);
+    }
+    world.settle();
+}
+
+/// A request arrives late at a process that was asked before, and that process dies with the copy it took.
+#[test]
+fn a_copy_left_by_a_dead_process_is_waited_out() {
+    use Move::{Answer, Crash, Die, Late, Look, Pass, Up};
+    let done = || Answer(0, Outcome::Done);
+    play([Die, done(), Late(0), Crash, Look, Pass(0)]);
+    play([Crash, done(), Up, Die, done(), Late(0), Pass(20), Crash]);
+    play([
+        Pass(0),
+        Pass(0),
+        Move::Wish(Wish::Restart),
+        Die,
+        done(),
+        Late(0),
+        Pass(0),
+        Pass(10),
+        Crash,
+        Pass(10),
+        Look,
+        Look,
+        Look,
+    ]);
 }

@@ -1,8 +1,8 @@
 //! The figures of `docs/benchmarks.md`, printed: `bench` prints all, `bench NAME…` those named.
 //!
-//! `fleet`, `fleet-10000` and `yarn-list` need no server; the others start a real Flink from `STREAMPARK_TEST_FLINK_1`
-//! and `STREAMPARK_TEST_FLINK_2` with the jar `STREAMPARK_TEST_JOBS_JAR`, `yarn-submit` and `yarn-again` on a real Hadoop
-//! from `STREAMPARK_TEST_HADOOP_3_5` (see `make bench`).
+//! `fleet`, `fleet-10000`, `sync`, `queue` and `yarn-list` need no server; the others start a real Flink from
+//! `STREAMPARK_TEST_FLINK_1` and `STREAMPARK_TEST_FLINK_2` with the jar `STREAMPARK_TEST_JOBS_JAR`, `yarn-submit` and
+//! `yarn-again` on a real Hadoop from `STREAMPARK_TEST_HADOOP_3_5` (see `make bench`).
 
 #![allow(clippy::expect_used, clippy::panic)]
 #![recursion_limit = "256"]
@@ -10,6 +10,7 @@
 mod figures;
 mod fleet;
 mod noticed;
+mod projects;
 mod submit;
 mod yarn;
 mod yarn_client;
@@ -30,6 +31,11 @@ async fn main() {
         && once == "yarn-submit-once"
     {
         return yarn::once(conf, [lib.as_str(), plugins.as_str()], jar).await;
+    }
+    if let [once, jar] = wanted.as_slice()
+        && once == "inspect-once"
+    {
+        return projects::inspect_once(jar);
     }
     let wants = |name: &str, by_default: bool| {
         if wanted.is_empty() { by_default } else { wanted.iter().any(|wanted| wanted == name) }
@@ -66,5 +72,14 @@ async fn main() {
                 _ => yarn::again(name, &hadoop, &variable(home), &jar, 20).await,
             }
         }
+    }
+    if wants("sync", true) {
+        projects::sync(9).await;
+    }
+    if wants("queue", true) {
+        projects::queue(100).await;
+    }
+    if wants("inspect", true) {
+        projects::inspect(&variable("STREAMPARK_TEST_FLINK_1"), 5);
     }
 }

@@ -1,19 +1,32 @@
-//! A real HDFS and YARN of one node each, for one test.
+//! A real HDFS and YARN, for one test: one node or two, one ResourceManager or a pair.
+
+mod scene;
+mod tripwire;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use scene::Scene;
+pub use tripwire::{Moment, Tripwire};
 
 /// Where the daemons are, as `tests/servers/hadoop.py` says.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Addresses {
     /// The ResourceManager's web address.
     pub resource_manager: String,
+    /// The web addresses of all ResourceManagers.
+    pub resource_managers: Vec<String>,
     /// The NodeManager's web address.
     pub node_manager: String,
+    /// That of `nodemanager2`.
+    pub second_node_manager: String,
+    /// The DataNode's web address.
+    pub data_node: String,
     /// The NameNode's web address.
     pub web_hdfs: String,
     /// `fs.defaultFS`.
@@ -34,8 +47,7 @@ pub struct Addresses {
 #[derive(Debug)]
 pub struct Hadoop {
     child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    talk: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     /// Where the daemons are.
     pub at: Addresses,
     _work: tempfile::TempDir,
@@ -59,23 +71,25 @@ impl Hadoop {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let input = child.stdin.take();
+        let input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         let at = serde_json::from_str(&line).unwrap_or_else(|error| panic!("hadoop.py said {line:?}: {error}"));
-        Self { child, input, output, at, _work: work }
+        Self { child, talk: Mutex::new(Some((input, output))), at, _work: work }
     }
 
-    /// Says one of `kill`, `term`, `start`, `pause` and `resume` with the name of a daemon.
+    /// Says one of `kill`, `term`, `start`, `pause` and `resume` with the name of a daemon, or `set`.
     ///
     /// # Panics
     /// Where it is not obeyed.
     #[allow(clippy::panic, clippy::unwrap_used)]
-    pub fn order(&mut self, order: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{order}").unwrap();
+    pub fn order(&self, order: &str) {
+        let mut talk = self.talk.lock().unwrap();
+        let (input, output) = talk.as_mut().unwrap();
+        writeln!(input, "{order}").unwrap();
         let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
+        output.read_line(&mut line).unwrap();
         let answer: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(answer["ok"], true, "{order}: {answer}");
     }
@@ -83,7 +97,7 @@ impl Hadoop {
 
 impl Drop for Hadoop {
     fn drop(&mut self) {
-        drop(self.input.take());
+        drop(self.talk.lock().map(|mut talk| talk.take()));
         drop(self.child.wait());
     }
 }
