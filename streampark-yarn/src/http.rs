@@ -194,6 +194,7 @@ impl Http {
         let repeatable = !matches!(body, Payload::Stream(..));
         let mut stale_left = if changes_something { 0 } else { 1 };
         let mut attempt = 0;
+        let begun = std::time::Instant::now();
         loop {
             let target = Target::new(request.service, request.method.as_str(), request.url.clone());
             let mut built = self
@@ -239,6 +240,8 @@ impl Http {
             let (content_type, location) = (text(CONTENT_TYPE), text(LOCATION));
             let body = read(response, &request.url, changes_something).await.map_err(told)?;
             let status = status.as_u16();
+            let (method, url, micros) = (&request.method, without_query(&request.url), begun.elapsed().as_micros());
+            tracing::trace!(%method, url, status, micros = micros as u64, "answered");
             let service = request.service;
             return Ok(Answer { service, status, content_type, location, body, changes_something, negotiates });
         }

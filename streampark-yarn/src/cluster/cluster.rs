@@ -252,15 +252,20 @@ impl Cluster for YarnCluster {
             accepted.already_there = already_there;
             accepted
         };
-        let (ground, wares) = (yarn.ground().await?, yarn.wares(None).await?);
+        let known = async { Ok((yarn.ground().await?, yarn.wares(None).await?)) };
+        let id = async {
+            match &submission.run.deployment {
+                Some(id) => Ok(id.as_str().to_owned()),
+                None => yarn.new_id().await,
+            }
+        };
+        // Side by side: an id that is not used is of no harm.
+        let ((ground, wares), found, id) =
+            futures_util::future::try_join3(known, self.find_first(&submission.run), id).await?;
         // What was sent before must not be staged again: nodes compare the times of its files.
-        if let Some(app) = self.find_first(&submission.run).await? {
+        if let Some(app) = found {
             return Ok(accepted(&app.id, true));
         }
-        let id = match &submission.run.deployment {
-            Some(id) => id.as_str().to_owned(),
-            None => yarn.new_id().await?,
-        };
         let facts = yarn.facts(ground, &wares, &id);
         let options = yarn.submission_options(&wares);
         let built = yarn.build(Deploy::Application(submission), &wares.version, &options, facts, ground).await?;
