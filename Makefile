@@ -34,6 +34,13 @@ demo: system ## a real Flink, a job that fails, is told of and comes back
 	export STREAMPARK_DEMO_JAR="$$(tests/jobs/build.sh "$$FLINK_HOME")"
 	$(CARGO) run --quiet --locked -p streampark-examples --bin demo
 
+.PHONY: demo-yarn
+demo-yarn: system-projects ## from a Git repository to a job on a real Hadoop that fails, comes back and is upgraded; FLINK=1 or FLINK=2 for one
+	@export HADOOP_JARS="$$($(SERVERS)/hadoop.sh $(HADOOP_3_5))"
+	$(if $(filter 2,$(FLINK)),,export FLINK_1_HOME="$$($(SERVERS)/flink.sh $(FLINK_1))")
+	$(if $(filter 1,$(FLINK)),,export FLINK_2_HOME="$$($(SERVERS)/flink.sh $(FLINK_2))")
+	$(CARGO) run --quiet --locked -p streampark-examples --features road --bin demo_yarn
+
 .PHONY: test
 test: ## every lane of tests, in order; fails when one of them fails
 	@status=0
@@ -60,8 +67,9 @@ test-flink: system venv ## against real Flink, both major versions
 .PHONY: test-projects
 test-projects: system-projects ## real Git servers, Maven and Gradle builds; what they build runs on real Flink
 	@$(flink_env)
+	export STREAMPARK_TEST_S3="$$($(SERVERS)/s3.sh)"
 	$(TALLY) test-projects \
-		-- $(CARGO) test --locked --no-fail-fast -p streampark-core --features git,objects --lib \
+		-- $(CARGO) test --locked --no-fail-fast -p streampark-core --features git,s3 --lib \
 		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'projects*'
 
 .PHONY: test-yarn
@@ -107,8 +115,9 @@ check-python: system venv
 	$(BIN)/python -m mypy.stubtest streampark._streampark --mypy-config-file streampark-py/pyproject.toml
 
 .PHONY: bench
-bench: system ## figures against real Flink and simulated endpoints; FIGURES="fleet noticed" for some of them
+bench: $(if $(filter fleet% noticed submit,$(FIGURES)),system,system-hadoop) ## figures against real Flink, real Hadoop and simulated endpoints; FIGURES="fleet noticed" for some of them
 	@$(flink_env)
+	$(if $(if $(FIGURES),$(filter yarn-submit yarn-again,$(FIGURES)),all),$(hadoop_env))
 	$(CARGO) build --quiet --release --locked -p streampark-tests --bins
 	target/release/bench $(FIGURES)
 

@@ -1,4 +1,6 @@
-//! What the numbered programs share.
+//! What the numbered programs and the demos share.
+
+pub mod timeline;
 
 use std::time::Duration;
 

@@ -23,6 +23,8 @@ pub enum EventKind {
     Requested,
     /// An intent was written: a submission is about to leave.
     SubmissionIntended,
+    /// What the names in a run's spec stand for was written down: commits, artifacts, versions.
+    RunPinned,
     /// A cluster accepted a run.
     SubmissionAccepted,
     /// A submission was refused.
@@ -49,6 +51,22 @@ pub enum EventKind {
     AlertRaised,
     /// A second deployment of a run was found on its cluster and ended.
     CopyEnded,
+    /// A project was declared, changed or removed.
+    ProjectChanged,
+    /// The code of a project was synchronised, or could not be.
+    ProjectSynced,
+    /// A build was asked for.
+    BuildQueued,
+    /// The turn of a build came.
+    BuildStarted,
+    /// A build left artifacts behind.
+    BuildSucceeded,
+    /// A build failed.
+    BuildFailed,
+    /// Somebody ended a build.
+    BuildCancelled,
+    /// The process that ran a build ended before it did.
+    BuildInterrupted,
 }
 
 impl EventKind {
@@ -61,6 +79,7 @@ impl EventKind {
             Self::JobDeleted => "job_deleted",
             Self::Requested => "requested",
             Self::SubmissionIntended => "submission_intended",
+            Self::RunPinned => "run_pinned",
             Self::SubmissionAccepted => "submission_accepted",
             Self::SubmissionRefused => "submission_refused",
             Self::SubmissionInDoubt => "submission_in_doubt",
@@ -74,6 +93,14 @@ impl EventKind {
             Self::ClusterChanged => "cluster_changed",
             Self::AlertRaised => "alert_raised",
             Self::CopyEnded => "copy_ended",
+            Self::ProjectChanged => "project_changed",
+            Self::ProjectSynced => "project_synced",
+            Self::BuildQueued => "build_queued",
+            Self::BuildStarted => "build_started",
+            Self::BuildSucceeded => "build_succeeded",
+            Self::BuildFailed => "build_failed",
+            Self::BuildCancelled => "build_cancelled",
+            Self::BuildInterrupted => "build_interrupted",
         }
     }
 }

@@ -197,6 +197,10 @@ impl Engine {
         self.on_job(id, |job| async move { job.restart().await })
     }
 
+    fn roll_back(&self, id: &str, generation: u64) -> PyResult<Pending> {
+        self.on_job(id, move |job| async move { job.roll_back(generation).await })
+    }
+
     fn delete(&self, id: &str) -> PyResult<Pending> {
         self.on_job(id, |job| async move { job.delete().await })
     }

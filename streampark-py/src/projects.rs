@@ -1,5 +1,6 @@
 //! Projects, builds, artifacts and resources; records cross as JSON, which the Python half makes into its own.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
 use streampark_core::build::{
-    ArtifactFilter, ArtifactRetention, BuildFollower, BuildOrder, BuildQueueOptions, BuildUpdate, Inspection,
-    MavenOptions, ProjectSpec, UploadOptions,
+    ArtifactFilter, ArtifactRetention, ArtifactStore, BuildFollower, BuildOrder, BuildQueueOptions, BuildUpdate,
+    Inspection, MavenOptions, ProjectSpec, UploadOptions,
 };
 use streampark_core::platform::{Project, Projects as Core, ProjectsOptions};
 use streampark_core::project::Push;
@@ -44,9 +45,11 @@ struct Options {
     known_hosts: Option<Vec<PathBuf>>,
     ca_file: Option<PathBuf>,
     maven: Option<MavenOptions>,
+    artifacts: Option<String>,
+    artifact_options: Option<BTreeMap<String, String>>,
 }
 
-fn options(json: &str) -> Result<ProjectsOptions> {
+fn options(folder: &str, json: &str) -> Result<ProjectsOptions> {
     let given: Options = parse(json, "the options of projects")?;
     let mut builds = BuildQueueOptions::default();
     builds.concurrency = given.concurrency.unwrap_or(builds.concurrency);
@@ -64,7 +67,15 @@ fn options(json: &str) -> Result<ProjectsOptions> {
     if let Some(files) = given.known_hosts {
         git.known_hosts = files;
     }
-    Ok(ProjectsOptions::default().builds(builds).git(git).maven(given.maven.unwrap_or_default()))
+    let options = ProjectsOptions::default().builds(builds).git(git).maven(given.maven.unwrap_or_default());
+    Ok(match given.artifacts {
+        Some(url) => {
+            let settings = given.artifact_options.unwrap_or_default();
+            let cache = std::path::Path::new(folder).join("artifacts");
+            options.artifacts(ArtifactStore::from_url(&url, &settings, cache)?)
+        }
+        None => options,
+    })
 }
 
 #[derive(Deserialize)]
@@ -101,8 +112,12 @@ impl Projects {
 impl Projects {
     #[staticmethod]
     fn open(folder: String, settings: &str) -> PyResult<Pending> {
-        let options = options(settings).or_raise()?;
+        let options = options(&folder, settings).or_raise()?;
         Ok(Pending::new(async move { Core::open(folder, options).await.map(Projects) }))
+    }
+
+    fn acting_as(&self, actor: String) -> Self {
+        Self(self.0.acting_as(actor))
     }
 
     fn close(&self) -> Pending {
@@ -148,7 +163,10 @@ impl Projects {
     /// Asks for a build; gives its id.
     fn build(&self, order: &str) -> PyResult<Pending> {
         let order: BuildOrder = parse(order, "the order of a build").or_raise()?;
-        Ok(self.pending(move |projects| async move { Ok(projects.builds().add(order).await?.id().to_owned()) }))
+        Ok(self.pending(move |projects| async move {
+            let project = projects.get(&order.project)?;
+            Ok(project.build_with(order).await?.id().to_owned())
+        }))
     }
 
     fn build_if_changed(&self, name: String) -> Pending {
@@ -188,8 +206,8 @@ impl Projects {
         self.pending(move |projects| async move { text(&projects.builds().get(&build)?.wait().await?) })
     }
 
-    fn cancel(&self, build: String) -> Pending {
-        self.pending(move |projects| async move { projects.builds().get(&build)?.cancel().await })
+    fn cancel(&self, build: String, actor: String) -> Pending {
+        self.pending(move |projects| async move { projects.builds().get(&build)?.cancel_as(actor).await })
     }
 
     fn again(&self, build: String) -> Pending {
@@ -265,6 +283,10 @@ impl Projects {
 
     fn refs(&self, name: String) -> Pending {
         self.on_project(name, |project| async move { text(&project.refs().await?) })
+    }
+
+    fn history(&self, name: String, limit: usize) -> Pending {
+        self.pending(move |projects| async move { text(&projects.history(&name, limit).await?) })
     }
 
     fn file(&self, name: String, path: String) -> Pending {

@@ -1,12 +1,18 @@
 //! Who we are to Hadoop's web interfaces.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
 use streampark_core::{Result, Secret};
 use url::Url;
+
+use crate::config::text as duration_text;
 
 /// Which of Hadoop's services a request goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +81,7 @@ impl Proof {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Challenge {
-    /// The HTTP status: 401 or 403.
+    /// The HTTP status: 401.
     pub status: u16,
     /// The `WWW-Authenticate` headers.
     pub schemes: Vec<String>,
@@ -113,8 +119,8 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// Where no proof can be had now: an expired ticket, say. The request is not sent then.
     async fn prove(&self, target: &Target) -> Result<Proof>;
 
-    /// Told of a 401, or of a 403 that asks who we are; true asks for the request to be sent again with
-    /// a new proof. Asked at most twice for one request. Default: false.
+    /// Told of a 401; true asks for the request to be sent again with a new proof. Asked at most three times for
+    /// one request. Default: false.
     ///
     /// # Errors
     /// Told to the caller in place of the refusal.
@@ -127,6 +133,110 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// Default: they are dropped.
     fn cookies(&self, target: &Target, cookies: &[String]) {
         let _ = (target, cookies);
+    }
+
+    /// The delegation tokens that an application gets on a secure cluster, by alias, in Hadoop's URL-safe text, for a
+    /// file system that gives none by WebHDFS. They may be renewed by `renewer`, are cancelled by YARN at the
+    /// application's end, and so must be new for each. Default: None, which asks the file system for one.
+    ///
+    /// # Errors
+    /// Where there are none now: nothing is submitted then.
+    async fn application_tokens(&self, renewer: &str) -> Result<Option<Vec<(String, Secret)>>> {
+        let _ = renewer;
+        Ok(None)
+    }
+
+    /// Who we are and until when, for a diagnosis; None where there is no more to say than the user's name.
+    ///
+    /// # Errors
+    /// Where no proof can be had now.
+    async fn describe(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+/// How Kerberos is used, see [`YarnOptions::kerberos`](crate::YarnOptions::kerberos). Needs the cargo feature
+/// `kerberos`.
+///
+/// Without a keytab the ticket comes from a credential cache, which somebody else fills (`kinit`, `k5start`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct KerberosOptions {
+    /// Who we are: `alice@EXAMPLE.ORG`. Default: the owner of the credential cache.
+    pub principal: Option<String>,
+    /// The file with the principal's key.
+    pub keytab: Option<PathBuf>,
+    /// The credential cache: a path, `FILE:/path` or `DIR:/folder`. Default: `KRB5CCNAME`, then
+    /// `default_ccache_name` of `krb5.conf`, then `/tmp/krb5cc_<user id>`.
+    pub ccache: Option<PathBuf>,
+    /// Default: `KRB5_CONFIG`, then `/etc/krb5.conf`.
+    pub krb5_conf: Option<PathBuf>,
+    /// The user's short name, where Hadoop's `auth_to_local` makes another one of the principal than its first part.
+    pub user: Option<String>,
+    /// How long one KDC may take. Default 3 s.
+    #[serde(with = "duration_text")]
+    pub timeout: Duration,
+}
+
+impl Default for KerberosOptions {
+    fn default() -> Self {
+        Self {
+            principal: None,
+            keytab: None,
+            ccache: None,
+            krb5_conf: None,
+            user: None,
+            timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+impl KerberosOptions {
+    /// The principal whose key is in a keytab.
+    pub fn keytab(principal: impl Into<String>, keytab: impl Into<PathBuf>) -> Self {
+        Self { principal: Some(principal.into()), keytab: Some(keytab.into()), ..Self::default() }
+    }
+
+    /// The owner of a credential cache.
+    pub fn ccache(ccache: impl Into<PathBuf>) -> Self {
+        Self { ccache: Some(ccache.into()), ..Self::default() }
+    }
+
+    /// Sets where `krb5.conf` is.
+    #[must_use]
+    pub fn krb5_conf(mut self, file: impl Into<PathBuf>) -> Self {
+        self.krb5_conf = Some(file.into());
+        self
+    }
+
+    /// Sets the user's short name.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Sets how long one KDC may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The authenticator that these options describe.
+    #[cfg(feature = "kerberos")]
+    pub(crate) fn authenticator(&self) -> Result<Arc<dyn Authenticator>> {
+        Ok(Arc::new(crate::kerberos::Kerberos::new(self)?))
+    }
+
+    #[cfg(not(feature = "kerberos"))]
+    pub(crate) fn authenticator(&self) -> Result<Arc<dyn Authenticator>> {
+        Err(streampark_core::Error::new(
+            streampark_core::ErrorKind::Unsupported,
+            "the option kerberos is set, and this build has no Kerberos; build streampark-yarn with its feature kerberos",
+        )
+        .with_operation("kerberos"))
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use streampark_core::flink::{FlinkConfig, FlinkVersion, format_duration, parse_duration};
 use streampark_core::{Error, ErrorKind, Result};
 
+use crate::auth::KerberosOptions;
 use crate::hadoop::HadoopConf;
 
 /// How one Hadoop cluster is reached and used. Each option left out is taken from the Hadoop
@@ -33,6 +34,11 @@ pub struct YarnOptions {
     /// The user who owns applications and files. Default: `HADOOP_USER_NAME`, then
     /// `USER`, then the process's own.
     pub user: Option<String>,
+    /// How we prove who we are to a secure cluster. Default: the user's name, without proof.
+    pub kerberos: Option<KerberosOptions>,
+    /// The user in whose name everything is done (`doAs`); the cluster must let us, see Hadoop's
+    /// `hadoop.proxyuser.<us>.hosts` and `.users`.
+    pub proxy_user: Option<String>,
     /// `fs.defaultFS` as the cluster spells it, for example `hdfs://nn:8020`.
     pub default_fs: Option<String>,
     /// The web addresses of the NameNodes, or of an HttpFS server.
@@ -91,6 +97,8 @@ impl Default for YarnOptions {
             resource_managers: Vec::new(),
             hadoop_conf: None,
             user: None,
+            kerberos: None,
+            proxy_user: None,
             default_fs: None,
             web_hdfs: Vec::new(),
             http_fs: false,
@@ -131,6 +139,27 @@ impl YarnOptions {
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
+        self
+    }
+
+    /// Sets how we prove who we are.
+    #[must_use]
+    pub fn kerberos(mut self, kerberos: KerberosOptions) -> Self {
+        self.kerberos = Some(kerberos);
+        self
+    }
+
+    /// Sets the user in whose name everything is done.
+    #[must_use]
+    pub fn proxy_user(mut self, user: impl Into<String>) -> Self {
+        self.proxy_user = Some(user.into());
+        self
+    }
+
+    /// Sets the certificates trusted besides those of the machine.
+    #[must_use]
+    pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls_ca = Some(file.into());
         self
     }
 
@@ -206,10 +235,16 @@ impl YarnOptions {
                  the cluster",
             ));
         }
-        if let Some(user) = self.user.as_deref()
-            && (user.is_empty() || user.contains(['/', '@', ' ', '"', '$']))
-        {
-            return Err(Error::invalid(format!("'{user}' is no short user name; leave out host and realm")));
+        if self.kerberos.is_some() && self.user.is_some() {
+            return Err(Error::invalid(
+                "user and kerberos are both given; with kerberos the principal says who we are, and kerberos.user where \
+                 its short name is another",
+            ));
+        }
+        for user in [&self.user, &self.proxy_user].into_iter().flatten() {
+            if user.is_empty() || user.contains(['/', '@', ' ', '"', '$']) {
+                return Err(Error::invalid(format!("'{user}' is no short user name; leave out host and realm")));
+            }
         }
         Ok(())
     }
@@ -277,16 +312,16 @@ fn check_tag(tag: &str) -> Result<()> {
     Err(Error::invalid(format!("the tag '{shown}' cannot be used: {why}; use a short lower-case word")))
 }
 
-mod text {
+pub(crate) mod text {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::{Duration, format_duration, parse_duration};
 
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format_duration(*value))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_duration(&text).map_err(|error| serde::de::Error::custom(error.message()))
     }

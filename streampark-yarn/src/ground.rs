@@ -70,7 +70,10 @@ impl Yarn {
         let hadoop = options.hadoop()?;
         let authenticator: Arc<dyn Authenticator> = match authenticator {
             Some(authenticator) => authenticator,
-            None => Arc::new(Simple::new(options.user_or_env()?)),
+            None => match &options.kerberos {
+                Some(kerberos) => kerberos.authenticator()?,
+                None => Arc::new(Simple::new(options.user_or_env()?)),
+            },
         };
         let http = Http::new(
             HttpOptions {
@@ -80,6 +83,7 @@ impl Yarn {
                 tls_ca: options.authorities()?,
             },
             authenticator,
+            options.proxy_user.clone(),
         )?;
         let addresses = match options.resource_managers.is_empty() {
             true => hadoop.resource_managers(),
@@ -100,6 +104,11 @@ impl Yarn {
             incarnation: Mutex::default(),
             limits: Mutex::default(),
         })
+    }
+
+    /// A property of the Hadoop configuration folder.
+    pub(crate) fn hadoop_property(&self, name: &str) -> Option<String> {
+        self.hadoop.get(name)
     }
 
     pub(crate) async fn ground(&self) -> Result<&Ground> {

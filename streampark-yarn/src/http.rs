@@ -85,6 +85,8 @@ pub(crate) struct Answer {
     pub(crate) location: Option<String>,
     pub(crate) body: Bytes,
     pub(crate) changes_something: bool,
+    /// Whether a Kerberos ticket was asked for.
+    pub(crate) negotiates: bool,
 }
 
 impl Answer {
@@ -104,6 +106,7 @@ impl Answer {
             content_type: self.content_type.as_deref(),
             body: &self.body,
             changes_something: self.changes_something,
+            negotiates: self.negotiates,
         }
         .into_error()
     }
@@ -134,12 +137,18 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: reqwest::Client,
-    authenticator: Arc<dyn Authenticator>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// The user in whose name we ask.
+    proxy_user: Option<String>,
     pub(crate) options: HttpOptions,
 }
 
 impl Http {
-    pub(crate) fn new(options: HttpOptions, authenticator: Arc<dyn Authenticator>) -> Result<Self> {
+    pub(crate) fn new(
+        options: HttpOptions,
+        authenticator: Arc<dyn Authenticator>,
+        proxy_user: Option<String>,
+    ) -> Result<Self> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("streampark-sdk/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout)
@@ -161,11 +170,20 @@ impl Http {
         let client = builder
             .build()
             .map_err(|source| Error::new(ErrorKind::Internal, "no HTTP client can be made").with_source(source))?;
-        Ok(Self { client, authenticator, options })
+        Ok(Self { client, authenticator, proxy_user, options })
     }
 
+    /// Who owns what we make.
     pub(crate) fn user(&self) -> &str {
-        self.authenticator.user()
+        self.proxy_user.as_deref().unwrap_or_else(|| self.authenticator.user())
+    }
+
+    /// Who we are: in our own name, or in another's.
+    pub(crate) fn identity(&self) -> String {
+        match &self.proxy_user {
+            Some(user) => format!("{user} by {}", self.authenticator.user()),
+            None => self.authenticator.user().to_owned(),
+        }
     }
 
     /// Sends a request and reads the whole answer, whatever its status.
@@ -176,6 +194,7 @@ impl Http {
         let repeatable = !matches!(body, Payload::Stream(..));
         let mut stale_left = if changes_something { 0 } else { 1 };
         let mut attempt = 0;
+        let begun = std::time::Instant::now();
         loop {
             let target = Target::new(request.service, request.method.as_str(), request.url.clone());
             let mut built = self
@@ -207,8 +226,9 @@ impl Http {
             if !cookies.is_empty() {
                 self.authenticator.cookies(&target, &cookies);
             }
-            if status == StatusCode::UNAUTHORIZED && attempt < 2 && repeatable {
-                let schemes = texts(response.headers(), WWW_AUTHENTICATE);
+            let schemes = texts(response.headers(), WWW_AUTHENTICATE);
+            let negotiates = schemes.iter().any(|scheme| scheme.to_ascii_lowercase().starts_with("negotiate"));
+            if status == StatusCode::UNAUTHORIZED && attempt < 3 && repeatable {
                 let challenge = Challenge { status: status.as_u16(), schemes, attempt };
                 if self.authenticator.refused(&target, &challenge).await.map_err(told)? {
                     attempt += 1;
@@ -220,13 +240,27 @@ impl Http {
             let (content_type, location) = (text(CONTENT_TYPE), text(LOCATION));
             let body = read(response, &request.url, changes_something).await.map_err(told)?;
             let status = status.as_u16();
-            return Ok(Answer { service: request.service, status, content_type, location, body, changes_something });
+            let (method, url, micros) = (&request.method, without_query(&request.url), begun.elapsed().as_micros());
+            tracing::trace!(%method, url, status, micros = micros as u64, "answered");
+            let service = request.service;
+            return Ok(Answer { service, status, content_type, location, body, changes_something, negotiates });
         }
     }
 
     async fn prepare(&self, target: &Target, method: &Method) -> Result<reqwest::RequestBuilder> {
         let proof = self.authenticator.prove(target).await?;
         let mut url = target.url.clone();
+        if let Some(user) = &self.proxy_user {
+            // `DelegationTokenAuthenticatedURL.DO_AS` and WebHDFS's `DoAsParam`; a DataNode's address names the user.
+            let name = match target.service {
+                Service::ResourceManager | Service::NodeManager => Some("doAs"),
+                Service::FileSystem => Some("doas"),
+                Service::DataNode => None,
+            };
+            if let Some(name) = name {
+                url.query_pairs_mut().append_pair(name, user);
+            }
+        }
         for (name, value) in &proof.query {
             url.query_pairs_mut().append_pair(name, value.resolve()?.expose());
         }

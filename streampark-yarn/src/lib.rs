@@ -13,20 +13,25 @@ mod fs;
 mod ground;
 mod hadoop;
 mod http;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod managers;
 mod nodes;
 mod provided;
 mod registry;
 mod session;
 pub mod submission;
+mod tokens;
 mod wire;
 
-pub use auth::{Authenticator, Challenge, Proof, Service, Simple, StaticHeader, Target};
+pub use auth::{Authenticator, Challenge, KerberosOptions, Proof, Service, Simple, StaticHeader, Target};
 pub use cluster::{Check, Collected, Diagnosis, Finding, YarnCluster};
 pub use config::YarnOptions;
 pub use dist::{Installing, OnInstalling};
 pub use facts::{ClusterFacts, RemoteFile, ResourceLimits, ResourceType, Visibility};
 pub use fs::{Content, FileStatus, FileSystem, Progress, SharedFolder};
 pub use hadoop::HadoopConf;
+#[cfg(feature = "kerberos")]
+pub use kerberos::Kerberos;
 pub use registry::register;
 pub use session::YarnSessions;

@@ -88,7 +88,7 @@ PORTS = [
     "nm2_collector",
     "zookeeper",
 ]
-READY_SECONDS = 120
+READY_SECONDS = 300
 LOG4J = """log4j.rootLogger=INFO,console
 log4j.appender.console=org.apache.log4j.ConsoleAppender
 log4j.appender.console.layout=org.apache.log4j.PatternLayout
@@ -513,8 +513,8 @@ class Hadoop:
             time.sleep(0.1)
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description=__doc__):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--rm-recovery", action="store_true")
@@ -532,9 +532,7 @@ def tell(what):
     print(json.dumps(what), flush=True)
 
 
-def main():
-    hadoop = Hadoop(arguments())
-
+def run(hadoop):
     def leave(_signal, _frame):
         raise SystemExit(0)
 
@@ -560,4 +558,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(Hadoop(arguments()))

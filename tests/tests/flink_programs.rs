@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use streampark_core::cluster::{
-    Cluster as _, LocalCluster, Plan, PlanBody, RunStatus, SavepointOptions, StandaloneCluster, Stop, Submission,
+    Cluster as _, LocalCluster, Plan, PlanBody, RunStatus, SavepointOptions, StandaloneCluster, Stop, Stopped,
+    Submission,
 };
 use streampark_core::job::{
     JarProgram, JobId, JobSpec, Launch, ProgramContext, ProgramRegistry, RestoreKind, RestorePoint, RunKey, RunRef,
@@ -67,6 +68,22 @@ impl Scene {
             assert!(Instant::now() < deadline, "not {wanted:?}: {seen:#?} {failure:#?}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Of two subtasks of the source one has nothing to read and ends at once. Flink gives a savepoint up that
+    /// meets it closing ("Checkpoint was declined (task is closing)"), and restarts the job: it is asked for again.
+    async fn stop_with_savepoint(&self, run: &RunRef) -> Stopped {
+        for _ in 0..5 {
+            match self.cluster.stop(run, Stop::Savepoint, &SavepointOptions::default()).await {
+                Ok(stopped) => return stopped,
+                Err(error) => {
+                    println!("{error}");
+                    assert!(error.message().starts_with("the savepoint failed: "), "{error}");
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("no savepoint in five attempts");
     }
 
     /// Runs `spec` until it has ended by itself.
@@ -201,7 +218,7 @@ async fn a_plan_is_what_is_sent(scene: &Scene) {
     while streampark_tests::output::elements(Path::new(&output)).is_empty() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let stopped = scene.cluster.stop(&first.run, Stop::Savepoint, &SavepointOptions::default()).await.unwrap();
+    let stopped = scene.stop_with_savepoint(&first.run).await;
     scene.wait(&first.run, RunStatus::Finished).await;
 
     let mut next = scene.submission(&spec).await;
@@ -360,14 +377,21 @@ async fn what_is_not_flink_is_told(scene: &Scene) {
     let config = scene.flink.rest().jobmanager_config().await.unwrap();
     let rpc = &config.iter().find(|entry| entry.key == "jobmanager.rpc.port").unwrap().value;
     let error = StandaloneCluster::new(format!("http://127.0.0.1:{rpc}/")).unwrap().observe().await.unwrap_err();
-    println!("{error}");
-    assert!(matches!(error.kind(), ErrorKind::UnexpectedResponse | ErrorKind::Unreachable), "{error}");
+    // What that port says to HTTP before it closes the connection is Pekko's to choose.
+    let broken = "the connection broke before the answer was complete".to_owned();
+    let strange =
+        format!("127.0.0.1:{rpc} does not answer in HTTP; if it speaks TLS, write https:// instead of http://");
+    assert!([broken, strange].iter().any(|told| told == error.message()), "{error}");
     let tls = scene.flink.address().replace("http://", "https://");
     let place = tls.trim_start_matches("https://").trim_end_matches('/');
     let error = StandaloneCluster::new(&tls).unwrap().observe().await.unwrap_err();
     assert_eq!(error.message(), format!("{place} does not speak TLS; write http:// instead of https://"));
     let error = StandaloneCluster::new(format!("{}wrong/prefix", scene.flink.address())).unwrap().observe().await;
-    println!("{}", error.unwrap_err());
+    assert_eq!(
+        error.unwrap_err().message(),
+        "this Flink does not offer the call: its version lacks it, web.submit.enable or web.cancel.enable is false, or \
+         the URL has a wrong path"
+    );
 }
 
 async fn all(home: &str) {

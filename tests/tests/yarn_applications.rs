@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use streampark_core::cluster::{
     Cluster, LogOptions, Lookup, Observation, RunStatus, SavepointOptions, SessionCluster as _, SessionSpec,
     SessionStatus, Stop, Submission,
@@ -247,7 +248,8 @@ async fn sql(scene: &Scene, script: &str) -> Submission {
 
 async fn sql_succeeds_and_tells_the_statement_at_fault(scene: &Scene) {
     let cluster = &scene.cluster;
-    let good = "CREATE TABLE words (word STRING) WITH ('connector' = 'datagen', 'number-of-rows' = '20');\n\
+    let good = "SET 'my.token' = 'canary';\n\
+                CREATE TABLE words (word STRING) WITH ('connector' = 'datagen', 'number-of-rows' = '20');\n\
                 CREATE TABLE nowhere (word STRING) WITH ('connector' = 'blackhole');\n\
                 INSERT INTO nowhere SELECT UPPER(word) FROM words;";
     let right = sql(scene, good).await;
@@ -255,10 +257,14 @@ async fn sql_succeeds_and_tells_the_statement_at_fault(scene: &Scene) {
     let wrong = sql(scene, &good.replace("SELECT UPPER", "SELEC UPPER")).await;
     cluster.submit(&wrong).await.unwrap();
     scene.until(&right.run, &RunStatus::Finished).await;
+    // A script has secrets: Flink logs its configuration and a program's arguments, so it is in neither.
+    let log = cluster.logs(&right.run, &LogOptions::default()).await.unwrap().read_to_string(8 << 20).await.unwrap();
+    let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode("SET 'my.token' = 'canary'");
+    assert!(log.contains("--script-file") && !log.contains("canary") && !log.contains(&encoded), "{log}");
     scene.until(&wrong.run, &RunStatus::Failed).await;
     let failure = cluster.failure(&wrong.run).await.unwrap().unwrap();
     assert!(
-        failure.message.contains("statement 3 at line 3: INSERT INTO nowhere SELEC UPPER(word) FROM words"),
+        failure.message.contains("statement 4 at line 4: INSERT INTO nowhere SELEC UPPER(word) FROM words"),
         "{failure:#?}"
     );
     cluster.release(&right.run).await.unwrap();

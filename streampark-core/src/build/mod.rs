@@ -56,6 +56,8 @@ pub use maven::{MavenBuilder, MavenOptions};
 #[cfg(feature = "build")]
 pub(crate) use outputs::{blocking, lock};
 #[cfg(feature = "build")]
+pub(crate) use queue::Told;
+#[cfg(feature = "build")]
 pub use queue::{
     Build, BuildFollower, BuildOrder, BuildPlan, BuildPlans, BuildProblem, BuildQueue, BuildQueueOptions, BuildRecord,
     BuildState, BuildUpdate, LogPage,

@@ -32,12 +32,18 @@ pub struct ModuleRef {
     /// A commit to stay on; None means the newest successful build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// A build to stay on, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// An artifact to stay on, by its id: the SHA-256 of the job's jar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<String>,
 }
 
 impl ModuleRef {
     /// The newest artifact of `project`'s only module.
     pub fn new(project: impl Into<String>) -> Self {
-        Self { project: project.into(), module: None, commit: None }
+        Self { project: project.into(), module: None, commit: None, build: None, artifact: None }
     }
 
     /// Names the module.
@@ -51,6 +57,20 @@ impl ModuleRef {
     #[must_use]
     pub fn commit(mut self, commit: impl Into<String>) -> Self {
         self.commit = Some(commit.into());
+        self
+    }
+
+    /// Stays on a build.
+    #[must_use]
+    pub fn build(mut self, build: impl Into<String>) -> Self {
+        self.build = Some(build.into());
+        self
+    }
+
+    /// Stays on an artifact.
+    #[must_use]
+    pub fn artifact(mut self, artifact: impl Into<String>) -> Self {
+        self.artifact = Some(artifact.into());
         self
     }
 }

@@ -13,6 +13,7 @@ use super::dependency::Dependency;
 use super::download::DownloadOptions;
 use super::jar::JarProgram;
 use super::launch::{Launch, Resource};
+use super::pin::Pin;
 use super::sql::SqlProgram;
 use crate::flink::FlinkVersion;
 use crate::{Error, Result};
@@ -48,6 +49,14 @@ pub trait Resolve: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is no such artifact or resource.
     async fn resolve(&self, dependency: &Dependency) -> Result<Vec<Resource>>;
+
+    /// What a name that can mean another jar later stands for now. None: it is exact, or nobody here can tell.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    async fn pin(&self, _dependency: &Dependency) -> Result<Option<Pin>> {
+        Ok(None)
+    }
 }
 
 /// What a program may ask while it is made ready.

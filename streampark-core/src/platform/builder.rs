@@ -165,6 +165,8 @@ impl StreamParkBuilder {
         }
         let supervisor = Supervisor::start(parts).await?;
         wake_on_alerts(&supervisor, Arc::downgrade(&dispatcher));
+        #[cfg(feature = "build")]
+        super::projects::tell(self.projects.as_ref(), &supervisor);
         dispatcher.notify();
         let shared = Shared {
             store,

@@ -6,11 +6,15 @@ use super::events::EventStream;
 use super::platform::StreamPark;
 use crate::cluster::{LogOptions, LogStream, Plan, Submission};
 use crate::job::{
-    Desired, Failure, JobId, JobSpec, JobState, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom, prepare,
+    Desired, Failure, Generation, JobId, JobSpec, JobState, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom,
+    prepare,
 };
 use crate::store::{EventFilter, Operation, RunRecord, SpecVersion};
 use crate::supervisor::{Command, JobView};
 use crate::{Error, ErrorKind, Event, Result};
+
+/// So many runs are looked through for the one to go back to.
+const RUNS: usize = 100;
 
 /// How long to wait for a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,6 +211,38 @@ impl Job {
         self.platform.clusters().get(&spec.cluster)?;
         self.platform.channels().require(&spec.alerts)?;
         self.command(Command::Update { job: self.id, spec: Box::new(spec), actor: self.actor() }).await
+    }
+
+    /// The spec as a run ran it: of its version, with the builds and versions that its names stood for then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where that version is not stored, and those of the store.
+    pub async fn spec_of(&self, run: &RunRecord) -> Result<JobSpec> {
+        let version = self.platform.shared.store.spec(self.id, run.spec_version).await?;
+        match version {
+            Some(version) => Ok(version.spec.pinned(&run.pins)),
+            None => Err(Error::not_found(format!("version {} of the spec is not stored", run.spec_version))
+                .with_operation("job.spec_of")
+                .with_context("job", &self.name)),
+        }
+    }
+
+    /// Goes back to what an earlier run ran, spec and artifacts: writes a new version of the spec that names them, and
+    /// goes on as [`update`](Self::update). The job stays there until its spec is changed again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] listing the runs that are remembered; as [`update`](Self::update).
+    pub async fn roll_back(&self, generation: Generation) -> Result<()> {
+        let named = |error: Error| error.with_operation("job.roll_back").with_context("job", &self.name);
+        let runs = self.runs(RUNS).await.map_err(named)?;
+        let Some(run) = runs.iter().find(|run| run.run.key.generation == generation) else {
+            let known: Vec<String> = runs.iter().map(|run| run.run.key.generation.to_string()).collect();
+            let known =
+                if known.is_empty() { "it never ran".to_owned() } else { format!("there are {}", known.join(", ")) };
+            return Err(named(Error::not_found(format!("no run {generation} of the job is remembered; {known}"))));
+        };
+        let spec = self.spec_of(run).await.map_err(named)?;
+        self.update(spec).await.map_err(named)
     }
 
     /// Creates another job like this one: `change` gets a copy of the spec with the new name.

@@ -95,7 +95,7 @@ impl StreamPark {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the engine was started without any.
     #[cfg(feature = "build")]
     pub fn projects(&self) -> Result<super::projects::Projects> {
-        self.shared.projects.clone().ok_or_else(|| {
+        self.shared.projects.as_ref().map(|projects| projects.acting_as(Arc::clone(&self.actor))).ok_or_else(|| {
             crate::Error::new(
                 crate::ErrorKind::Unsupported,
                 "the engine was started without projects; open some with Projects::open and hand them to the builder",

@@ -8,7 +8,8 @@ use crate::alert::Delivery;
 use crate::cluster::Stop;
 use crate::flink::FlinkJobId;
 use crate::job::{
-    Desired, Failure, Generation, JobId, JobSpec, JobState, RestartHistory, RestorePoint, RunKey, RunRef, StartFrom,
+    Desired, Failure, Generation, JobId, JobSpec, JobState, Pin, RestartHistory, RestorePoint, RunKey, RunRef,
+    StartFrom,
 };
 
 /// A job: what is wanted of it, and where it stands.
@@ -35,6 +36,10 @@ pub struct JobRecord {
     /// What is being done on somebody's request, until it has ended.
     #[serde(default)]
     pub operation: Option<Operation>,
+    /// Whether the next run takes what is newest, because somebody asked for it; one that takes the place of another
+    /// by itself runs the same artifacts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewed: bool,
     /// Restarts so far.
     #[serde(default)]
     pub restarts: RestartHistory,
@@ -63,6 +68,7 @@ impl JobRecord {
             generation: 0,
             start_from: StartFrom::Newest,
             operation: None,
+            renewed: false,
             restarts: RestartHistory::default(),
             reason: None,
             incident: None,
@@ -157,7 +163,13 @@ pub struct RunRecord {
     /// Whether a checkpoint or savepoint of it was seen complete.
     #[serde(default)]
     pub checkpointed: bool,
-    /// Free facts: commit, artifact, the plan's digest.
+    /// What the names in its spec stand for in this run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<Pin>,
+    /// Whether `pins` is still to be found: it is not sent before they are committed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpinned: bool,
+    /// Free facts: the plan's digest.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub facts: serde_json::Value,
 }
@@ -182,6 +194,8 @@ impl RunRecord {
             released: false,
             tasks_until: None,
             checkpointed: false,
+            pins: Vec::new(),
+            unpinned: false,
             facts: serde_json::Value::Null,
         }
     }

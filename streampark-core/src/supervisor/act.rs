@@ -10,7 +10,7 @@ use super::machine::{Answer, Call, Machine, Points, Trouble};
 use super::shared::Shared;
 use super::watch::Watch;
 use crate::cluster::{Cluster, Submission, siblings};
-use crate::job::{JobId, JobSpec, RestoreKind, RestorePoint, RunRef, Verification, prepare};
+use crate::job::{JobId, JobSpec, Pin, RestoreKind, RestorePoint, RunRef, Verification, pin, prepare};
 use crate::store::RunRecord;
 use crate::{Error, ErrorKind, ErrorStatus, Result};
 
@@ -45,6 +45,7 @@ impl Errand {
 /// Makes the call and gives what it gave, whatever happens.
 pub(super) async fn carry_out(shared: &Shared, errand: Errand) -> Answer {
     match &errand.call {
+        Call::Pin(_) => Answer::Pinned(told(pins(shared, &errand).await)),
         Call::Reserve(run) => {
             let answer = with(shared, &errand, shared.options.call_timeout, |watch| async move {
                 watch.cluster.reserve(&run.key).await
@@ -124,6 +125,11 @@ fn overdue(limit: Duration) -> Error {
         .with_status(ErrorStatus::Unknown)
 }
 
+fn overdue_here(limit: Duration) -> Error {
+    Error::new(ErrorKind::Timeout, format!("the jars of the job were not found within {limit:?}"))
+        .with_status(ErrorStatus::Temporary)
+}
+
 async fn permits<'a>(
     own: &'a tokio::sync::Semaphore,
     all: &'a tokio::sync::Semaphore,
@@ -171,15 +177,32 @@ async fn same_engine(shared: &Shared, errand: &Errand, run: &RunRef, watch: &Wat
     }
 }
 
-async fn submission(shared: &Shared, errand: &Errand, run: &RunRef, cluster: &dyn Cluster) -> Result<Submission> {
+/// The run of an errand, and the spec that it was intended with.
+async fn intended<'a>(shared: &Shared, errand: &'a Errand) -> Result<(&'a RunRecord, Arc<JobSpec>)> {
     let record = errand.run.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "a submission without a run"))?;
-    let spec = if record.spec_version == errand.spec_version {
-        Arc::clone(&errand.spec)
-    } else {
-        let kept = shared.store.spec(errand.job, record.spec_version).await?;
-        let version = record.spec_version;
-        Arc::new(kept.ok_or_else(|| Error::not_found(format!("version {version} of the spec is not stored")))?.spec)
-    };
+    if record.spec_version == errand.spec_version {
+        return Ok((record, Arc::clone(&errand.spec)));
+    }
+    let version = record.spec_version;
+    let kept = shared.store.spec(errand.job, version).await?;
+    let kept = kept.ok_or_else(|| Error::not_found(format!("version {version} of the spec is not stored")))?;
+    Ok((record, Arc::new(kept.spec)))
+}
+
+async fn pins(shared: &Shared, errand: &Errand) -> Result<Vec<Pin>> {
+    let (_, spec) = intended(shared, errand).await?;
+    let _permit = shared.calls.acquire().await;
+    let limit = shared.options.call_timeout;
+    // Nothing has left: what takes too long is asked again.
+    timeout(limit, pin(&spec, &shared.context))
+        .await
+        .unwrap_or_else(|_| Err(overdue_here(limit)))
+        .map_err(|error| error.with_operation("supervisor.pin"))
+}
+
+async fn submission(shared: &Shared, errand: &Errand, run: &RunRef, cluster: &dyn Cluster) -> Result<Submission> {
+    let (record, spec) = intended(shared, errand).await?;
+    let spec = JobSpec::clone(&spec).pinned(&record.pins);
     let context = shared.context.clone().with_flink_version(cluster.info().flink_version);
     let launch = prepare(&spec, &shared.programs, &context).await?;
     let mut submission = Submission::of_spec(run.clone(), &spec, launch);

@@ -73,7 +73,8 @@ impl Keeper {
 
     async fn keep(&mut self) {
         self.look();
-        self.take(Input::Tick).await;
+        // Boxed here and below: a keeper waits nearly always, and its task is as large as its largest step.
+        Box::pin(self.take(Input::Tick)).await;
         let closing = self.shared.closing.clone();
         loop {
             if self.closing && self.machine.in_flight() == 0 {
@@ -83,16 +84,16 @@ impl Keeper {
             tokio::select! {
                 () = closing.cancelled(), if !self.closing => self.closing = true,
                 message = self.mailbox.recv() => match message {
-                    Some(Message::Input(input)) => self.take(input).await,
+                    Some(Message::Input(input)) => Box::pin(self.take(input)).await,
                     Some(Message::Command(command, reply)) => {
-                        if self.obey(*command, reply).await {
+                        if Box::pin(self.obey(*command, reply)).await {
                             return;
                         }
                     }
                     None => return,
                 },
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() && !self.closing => {
-                    self.take(Input::Tick).await;
+                    Box::pin(self.take(Input::Tick)).await;
                 }
             }
         }

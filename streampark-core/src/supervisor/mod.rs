@@ -9,6 +9,7 @@ mod keeper;
 pub mod machine;
 mod options;
 mod parts;
+mod recorder;
 mod shared;
 mod supervisor;
 mod view;
@@ -18,6 +19,7 @@ pub use command::Command;
 pub use machine::Knowledge;
 pub use options::SupervisorOptions;
 pub use parts::SupervisorParts;
+pub use recorder::EventRecorder;
 pub use supervisor::{Supervisor, SupervisorHandle};
 pub use view::{ClusterView, JobView, ShutdownReport, SupervisorEvents};
 

@@ -72,6 +72,8 @@ pub(super) struct Shared {
     slots: RwLock<Slots>,
     clusters: RwLock<BTreeMap<String, Arc<Watch>>>,
     trouble: Mutex<Option<String>>,
+    /// From when the beats of the watchers are counted.
+    pub(super) began: Instant,
     /// When this process was last seen to get no time.
     starved: Mutex<Option<Instant>>,
 }
@@ -104,6 +106,7 @@ impl Shared {
             slots: RwLock::default(),
             clusters: RwLock::default(),
             trouble: Mutex::default(),
+            began: Instant::now(),
             starved: Mutex::default(),
             options,
         }

@@ -11,7 +11,7 @@ use crate::cluster::{Call, Cluster, Fault, MemoryCluster, MemoryOptions};
 use crate::flink::FlinkJobId;
 use crate::job::{
     Desired, Failure, FailureClass, JarProgram, JobId, JobSpec, JobState, Launch, Program, ProgramContext,
-    ProgramRegistry, ProgramSpec, RestartMode, RestartPolicy, RestoreKind, StartFrom, StateNeed, UpgradeMode,
+    ProgramRegistry, ProgramSpec, Resolve, RestartMode, RestartPolicy, RestoreKind, StartFrom, StateNeed, UpgradeMode,
 };
 use crate::store::{EventFilter, MemoryStore, OperationKind, RunRecord, Store};
 use crate::{ErrorKind, EventKind, SharedClock, TokioClock};
@@ -19,6 +19,7 @@ use crate::{ErrorKind, EventKind, SharedClock, TokioClock};
 mod endings;
 mod faults;
 mod lifecycle;
+mod pins;
 mod wishes;
 
 /// A program that needs no file.
@@ -41,6 +42,7 @@ struct World {
     engine: MemoryCluster,
     clock: SharedClock,
     handle: SupervisorHandle,
+    shelf: Arc<pins::Shelf>,
 }
 
 fn policy() -> RestartPolicy {
@@ -63,13 +65,20 @@ impl World {
         change(&mut options);
         let engine = MemoryCluster::with_options(options);
         let store = Arc::new(MemoryStore::default());
-        let handle = Self::begin(&store, &engine, &clock).await;
-        Self { store, engine, clock, handle }
+        let shelf = Arc::new(pins::Shelf::default());
+        let handle = Self::begin(&store, &engine, &clock, &shelf).await;
+        Self { store, engine, clock, handle, shelf }
     }
 
-    async fn begin(store: &Arc<MemoryStore>, engine: &MemoryCluster, clock: &SharedClock) -> SupervisorHandle {
+    async fn begin(
+        store: &Arc<MemoryStore>,
+        engine: &MemoryCluster,
+        clock: &SharedClock,
+        shelf: &Arc<pins::Shelf>,
+    ) -> SupervisorHandle {
+        let context = ProgramContext::new("/nonexistent").with_resolver(Some(Arc::clone(shelf) as Arc<dyn Resolve>));
         let store: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
-        let parts = SupervisorParts::new(store, ProgramContext::new("/nonexistent"), Arc::clone(clock))
+        let parts = SupervisorParts::new(store, context, Arc::clone(clock))
             .with_cluster("dev", Arc::new(engine.clone()) as Arc<dyn Cluster>)
             .with_programs(Self::programs());
         Supervisor::start(parts).await.unwrap()
@@ -83,7 +92,7 @@ impl World {
 
     /// The process dies where it stands and a new one begins on the same store.
     async fn die_and_begin_again(&mut self) {
-        let next = Self::begin(&self.store, &self.engine, &self.clock).await;
+        let next = Self::begin(&self.store, &self.engine, &self.clock, &self.shelf).await;
         drop(std::mem::replace(&mut self.handle, next));
     }
 

@@ -23,6 +23,9 @@ use crate::{Error, ErrorKind, Event, EventKind};
 /// A cluster on which nothing runs is asked this much less often.
 const IDLE: u32 = 10;
 
+/// Into how many beats an interval is divided.
+const BEATS: u32 = 20;
+
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) name: String,
@@ -159,6 +162,15 @@ impl Watch {
         all
     }
 
+    /// Notes an answer; gives what was known of a cluster that was unreachable until now.
+    fn answered(&self, now: Timestamp) -> Option<ClusterRecord> {
+        let mut status = lock(&self.status);
+        status.misses = 0;
+        status.answered_at = Some(now);
+        status.last_error = None;
+        status.record.unreachable_since.is_some().then(|| status.record.clone())
+    }
+
     fn pause(&self, options: &SupervisorOptions) -> Duration {
         let nudged = lock(&self.status).nudged_at;
         if nudged.is_some_and(|at| at.elapsed() < options.quick_for) {
@@ -215,13 +227,23 @@ fn is(seen: &Observation, run: &RunRef) -> bool {
     placed || seen.key == Some(run.key)
 }
 
+/// The first beat from `at` on. Clusters that are asked on one beat share the cost of waking up; the beats of an
+/// interval spread the load.
+fn on_beat(at: Instant, origin: Instant, interval: Duration) -> Instant {
+    let beat = (interval / BEATS).as_micros().max(1);
+    let passed = at.saturating_duration_since(origin).as_micros();
+    let beats = passed.div_ceil(beat);
+    origin + Duration::from_micros(u64::try_from(beats.saturating_mul(beat)).unwrap_or(u64::MAX))
+}
+
 /// Asks `watch`'s cluster until it is taken out or the supervisor closes.
 pub(super) async fn watch(shared: Arc<Shared>, watch: Arc<Watch>) {
     let options = &shared.options;
     let mut hash = DefaultHasher::new();
     watch.name.hash(&mut hash);
     let phase = (hash.finish() % 1_000) as f64 / 1_000.0;
-    let mut due = Instant::now() + options.interval.mul_f64(phase);
+    let origin = shared.began;
+    let mut due = on_beat(Instant::now() + options.interval.mul_f64(phase), origin, options.interval);
     loop {
         tokio::select! {
             () = shared.closing.cancelled() => return,
@@ -243,27 +265,23 @@ pub(super) async fn watch(shared: Arc<Shared>, watch: Arc<Watch>) {
         });
         match answer {
             Ok(seen) => {
-                answered(&shared, &watch).await;
+                // Boxed: what is rare makes no task larger, and there is one for each cluster.
+                if let Some(record) = watch.answered(shared.clock.now()) {
+                    Box::pin(recovered(&shared, &watch, record)).await;
+                }
                 watch.distribute(&seen, asked);
             }
-            Err(error) => missed(&shared, &watch, &error).await,
+            Err(error) => Box::pin(missed(&shared, &watch, &error)).await,
         }
         // A slow cluster is asked less often, and never twice at once.
-        let pause = watch.pause(options);
-        due = (due.max(asked) + pause).min(Instant::now() + pause).max(Instant::now());
+        let kept = asked.checked_duration_since(due).is_some_and(|late| late < options.interval / 4);
+        let next = if kept { due } else { asked } + watch.pause(options);
+        due = on_beat(next.max(Instant::now()), origin, options.interval);
     }
 }
 
-async fn answered(shared: &Arc<Shared>, watch: &Watch) {
+async fn recovered(shared: &Arc<Shared>, watch: &Watch, record: ClusterRecord) {
     let now = shared.clock.now();
-    let back = {
-        let mut status = lock(&watch.status);
-        status.misses = 0;
-        status.answered_at = Some(now);
-        status.last_error = None;
-        status.record.unreachable_since.is_some().then(|| status.record.clone())
-    };
-    let Some(record) = back else { return };
     let kept = ClusterRecord::new(&watch.name);
     let since = record.unreachable_since.unwrap_or(now);
     let seconds = now.duration_since(since).as_secs();

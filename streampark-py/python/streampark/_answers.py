@@ -20,12 +20,13 @@ from streampark.records import (
     Message,
     Observation,
     Operation,
+    Pin,
     Plan,
     RestorePoint,
     Run,
     SpecVersion,
 )
-from streampark.spec import JobSpec
+from streampark.spec import JobSpec, plain_dependency
 
 
 def failure_of(value: Mapping[str, Any]) -> Failure:
@@ -50,8 +51,19 @@ def run_of(value: Mapping[str, Any]) -> Run:
     }
     times = dict.fromkeys(("accepted_at", "running_at", "ended_at", "tasks_until"), time_or_none)
     return record(
-        Run, plain, restored_from=or_none(restore_point_of), failure=or_none(failure_of), intended_at=time_of, **times
+        Run,
+        plain,
+        restored_from=or_none(restore_point_of),
+        failure=or_none(failure_of),
+        intended_at=time_of,
+        pins=each(pin_of),
+        **times,
     )
+
+
+def pin_of(value: Mapping[str, Any]) -> Pin:
+    """The pin in a native answer."""
+    return record(Pin, value, named=plain_dependency, exact=each(plain_dependency))
 
 
 def event_of(value: Mapping[str, Any]) -> Event:

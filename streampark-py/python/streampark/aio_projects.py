@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from streampark import _streampark
+from streampark._answers import history_of
 from streampark._html import table
 from streampark._read import Duration, record, seconds
 from streampark.exceptions import ConflictError
@@ -37,6 +38,7 @@ from streampark.project_records import (
 )
 from streampark.project_spec import MavenBuilder, ProjectSpec, project_of
 from streampark.projects import LOG, order_of, projects_options
+from streampark.records import History
 from streampark.spec import JobSpec
 
 __all__ = ["AsyncBuild", "AsyncProject", "AsyncProjects"]
@@ -59,6 +61,9 @@ class AsyncProjects:
         known_hosts: Files with the keys of ssh servers. Default: those of OpenSSH.
         ca_file: Certificates (PEM) to trust instead of the machine's.
         maven: How jars are found by Maven coordinates.
+        artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``.
+        artifact_options: Options of that store by their names in the crate ``object_store``, such as
+            ``{"region": "eu-west-1"}``; a value ``"env:NAME"`` or ``"file:/path"`` names where a secret is.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class AsyncProjects:
         known_hosts: Sequence[str | Path] | None = None,
         ca_file: str | Path | None = None,
         maven: MavenBuilder | None = None,
+        artifacts: str | None = None,
+        artifact_options: Mapping[str, str] | None = None,
     ) -> None:
         options = projects_options(
             concurrency=concurrency,
@@ -85,6 +92,8 @@ class AsyncProjects:
             known_hosts=known_hosts,
             ca_file=ca_file,
             maven=maven,
+            artifacts=artifacts,
+            artifact_options=artifact_options,
         )
         self._call = _streampark.Projects.open(str(folder), options)
         self._opened: _streampark.Projects | None = None
@@ -102,6 +111,12 @@ class AsyncProjects:
 
     def __await__(self) -> Generator[Any, None, AsyncProjects]:
         return self._open().__await__()
+
+    def acting_as(self, actor: str) -> AsyncProjects:
+        """The same projects, whose calls act in the name of ``actor``: builds and history say who."""
+        other = AsyncProjects.__new__(AsyncProjects)
+        other._call, other._opened = self._call, self._native.acting_as(actor)
+        return other
 
     async def put(self, spec: ProjectSpec) -> AsyncProject:
         """Declares a project, or changes one of the same name. Nothing is fetched."""
@@ -313,6 +328,10 @@ class AsyncProject:
         """One file as it is where the wanted reference stands."""
         return bytes(await self._native.file(self.name, path))
 
+    async def history(self, limit: int = 100) -> History:
+        """What happened to it and its builds, newest first; empty where no engine has the projects."""
+        return history_of(json.loads(await self._native.history(self.name, limit)))
+
     def __repr__(self) -> str:
         return f"AsyncProject({self.name!r})"
 
@@ -344,9 +363,9 @@ class AsyncBuild(AsyncIterator[BuildUpdate]):
         """The artifacts that it made."""
         return [artifact_of(value) for value in json.loads(await self._native.build_artifacts(self.id))]
 
-    async def cancel(self) -> None:
-        """Ends it, whether it waits or runs."""
-        await self._native.cancel(self.id)
+    async def cancel(self, actor: str = "") -> None:
+        """Ends it, whether it waits or runs, in somebody's name."""
+        await self._native.cancel(self.id, actor)
 
     async def again(self) -> AsyncBuild:
         """Asks for the same again."""

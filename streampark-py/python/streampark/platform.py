@@ -340,6 +340,10 @@ class Job:
         """Stops it, and starts it again from its newest state."""
         self._engine.restart(self.id).wait()
 
+    def roll_back(self, generation: int) -> None:
+        """Goes back to what an earlier run ran, spec and artifacts, by a new version of the spec that names them."""
+        self._engine.roll_back(self.id, generation).wait()
+
     def savepoint(self, directory: str | None = None, *, timeout: Duration = 600) -> RestorePoint:
         """Takes a savepoint; the job goes on running. Returns when it is complete.
 

@@ -201,6 +201,7 @@ class BuildRecord:
         queued_at: When it was asked for.
         started_at: When its turn came.
         ended_at: When it was over.
+        ended_by: Who ended it before it was over by itself.
         revision: What was built.
         builder: The builder's kind.
         artifacts: Module and artifact.
@@ -217,6 +218,7 @@ class BuildRecord:
     queued_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    ended_by: str | None = None
     revision: Revision | None = None
     builder: str = ""
     artifacts: Sequence[tuple[str, str]] = ()

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from streampark import _streampark
+from streampark._answers import history_of
 from streampark._html import pre, table
 from streampark._read import Duration, record, seconds
 from streampark.project_records import (
@@ -37,6 +38,7 @@ from streampark.project_records import (
     sync_of,
 )
 from streampark.project_spec import MavenBuilder, ProjectSpec, project_of
+from streampark.records import History
 from streampark.spec import JobSpec
 
 __all__ = ["Build", "Project", "Projects", "inspect_jar", "jar_problems"]
@@ -56,6 +58,8 @@ def projects_options(
     known_hosts: Sequence[str | Path] | None,
     ca_file: str | Path | None,
     maven: MavenBuilder | None,
+    artifacts: str | None,
+    artifact_options: Mapping[str, str] | None,
 ) -> str:
     """The options of projects, as JSON."""
     given = {
@@ -68,6 +72,8 @@ def projects_options(
         "known_hosts": None if known_hosts is None else [str(path) for path in known_hosts],
         "ca_file": None if ca_file is None else str(ca_file),
         "maven": None if maven is None else dataclasses.asdict(maven),
+        "artifacts": artifacts,
+        "artifact_options": None if artifact_options is None else dict(artifact_options),
     }
     return json.dumps(given, default=str)
 
@@ -97,6 +103,9 @@ class Projects:
         known_hosts: Files with the keys of ssh servers. Default: those of OpenSSH.
         ca_file: Certificates (PEM) to trust instead of the machine's.
         maven: How jars are found by Maven coordinates.
+        artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``.
+        artifact_options: Options of that store by their names in the crate ``object_store``, such as
+            ``{"region": "eu-west-1"}``; a value ``"env:NAME"`` or ``"file:/path"`` names where a secret is.
     """
 
     def __init__(
@@ -112,6 +121,8 @@ class Projects:
         known_hosts: Sequence[str | Path] | None = None,
         ca_file: str | Path | None = None,
         maven: MavenBuilder | None = None,
+        artifacts: str | None = None,
+        artifact_options: Mapping[str, str] | None = None,
     ) -> None:
         options = projects_options(
             concurrency=concurrency,
@@ -123,8 +134,16 @@ class Projects:
             known_hosts=known_hosts,
             ca_file=ca_file,
             maven=maven,
+            artifacts=artifacts,
+            artifact_options=artifact_options,
         )
         self._native = _streampark.Projects.open(str(folder), options).wait()
+
+    def acting_as(self, actor: str) -> Projects:
+        """The same projects, whose calls act in the name of ``actor``: builds and history say who."""
+        other = Projects.__new__(Projects)
+        other._native = self._native.acting_as(actor)
+        return other
 
     def put(self, spec: ProjectSpec) -> Project:
         """Declares a project, or changes one of the same name. Nothing is fetched."""
@@ -334,6 +353,10 @@ class Project:
         """One file as it is where the wanted reference stands."""
         return bytes(self._native.file(self.name, path).wait())
 
+    def history(self, limit: int = 100) -> History:
+        """What happened to it and its builds, newest first; empty where no engine has the projects."""
+        return history_of(json.loads(self._native.history(self.name, limit).wait()))
+
     def __repr__(self) -> str:
         return f"Project({self.name!r})"
 
@@ -365,9 +388,9 @@ class Build(Iterator[BuildUpdate]):
         """The artifacts that it made."""
         return [artifact_of(value) for value in json.loads(self._native.build_artifacts(self.id).wait())]
 
-    def cancel(self) -> None:
-        """Ends it, whether it waits or runs."""
-        self._native.cancel(self.id).wait()
+    def cancel(self, actor: str = "") -> None:
+        """Ends it, whether it waits or runs, in somebody's name."""
+        self._native.cancel(self.id, actor).wait()
 
     def again(self) -> Build:
         """Asks for the same again."""

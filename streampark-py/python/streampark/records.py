@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar, overload
 
 from streampark._html import pre, table
-from streampark.spec import JobSpec
+from streampark.spec import Dependency, JobSpec
 
 __all__ = [
     "Alert",
@@ -27,6 +27,7 @@ __all__ = [
     "Message",
     "Observation",
     "Operation",
+    "Pin",
     "Plan",
     "RestorePoint",
     "Run",
@@ -91,6 +92,21 @@ class RestorePoint:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """What one dependency of a spec stood for when a run was intended.
+
+    Attributes:
+        named: The dependency, as the spec has it.
+        exact: The same in words that give the same jars at any later time.
+        facts: What people want to know of it: ``commit``, ``branch``, ``build``, ``artifact``, ``version``.
+    """
+
+    named: Dependency
+    exact: Sequence[Dependency]
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
 class Run:
     """One submission of a job.
 
@@ -111,6 +127,7 @@ class Run:
         failure: Why it failed.
         attempts: Attempts to send the submission.
         tasks_until: Its tasks may go on until then, though it is over: no run is started before.
+        pins: What the names in its spec stand for in this run: commits, artifacts, versions.
     """
 
     key: str
@@ -129,6 +146,7 @@ class Run:
     failure: Failure | None = None
     attempts: int = 0
     tasks_until: datetime | None = None
+    pins: Sequence[Pin] = ()
 
 
 @dataclass(frozen=True)

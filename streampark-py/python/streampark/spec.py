@@ -42,11 +42,15 @@ class ModuleRef:
         project: The project's name.
         module: The module, as the build spells it; None where the project has one only.
         commit: A commit to stay on; None means the newest successful build.
+        build: A build to stay on, by its id.
+        artifact: An artifact to stay on, by its id: the SHA-256 of the job's jar.
     """
 
     project: str
     module: str | None = None
     commit: str | None = None
+    build: str | None = None
+    artifact: str | None = None
 
 
 @dataclass(frozen=True)
@@ -305,7 +309,8 @@ def _plain(value: Any) -> Any:
     return plain
 
 
-def _dependency(value: Any) -> Dependency:
+def plain_dependency(value: Any) -> Dependency:
+    """The dependency in plain data."""
     if isinstance(value, str):
         return value
     if "project" in value:
@@ -317,7 +322,7 @@ def _dependency(value: Any) -> Dependency:
 
 def _program(value: dict[str, Any]) -> Program:
     if "jar" in value:
-        return JarProgram(_dependency(value["jar"]), value.get("entry_class"), value.get("args", ()))
+        return JarProgram(plain_dependency(value["jar"]), value.get("entry_class"), value.get("args", ()))
     if "custom" in value:
         return CustomProgram(value["custom"], {k: v for k, v in value.items() if k != "custom"})
     return SqlProgram(**value)
@@ -330,13 +335,13 @@ def program_to_json(program: Program) -> str:
 
 def dependency_of(text: str) -> Dependency:
     """The dependency in JSON of the native half."""
-    return _dependency(json.loads(text))
+    return plain_dependency(json.loads(text))
 
 
 def _spec(value: dict[str, Any]) -> JobSpec:
     fields = dict(value)
     fields["program"] = _program(fields["program"])
-    fields["dependencies"] = [_dependency(item) for item in fields.get("dependencies", [])]
+    fields["dependencies"] = [plain_dependency(item) for item in fields.get("dependencies", [])]
     if "restart" in fields:
         fields["restart"] = RestartPolicy(**fields["restart"])
     if "restore" in fields:

@@ -24,7 +24,7 @@ fn client(addresses: &[String]) -> ResourceManager {
         transfer_timeout: Duration::from_secs(5),
         tls_ca: None,
     };
-    let http = Http::new(options, Arc::new(Simple::new("alice"))).unwrap();
+    let http = Http::new(options, Arc::new(Simple::new("alice")), None).unwrap();
     ResourceManager::new(http, addresses, Duration::from_secs(2)).unwrap()
 }
 

@@ -4,6 +4,8 @@ mod blobs;
 #[cfg(feature = "objects")]
 mod objects;
 mod retention;
+#[cfg(feature = "s3")]
+mod url;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

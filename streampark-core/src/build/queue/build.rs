@@ -137,11 +137,21 @@ impl Build {
     /// # Errors
     /// [`ErrorKind::Storage`] where that cannot be kept.
     pub async fn cancel(&self) -> Result<()> {
+        self.cancel_as("").await
+    }
+
+    /// Ends it in somebody's name; as [`cancel`](Self::cancel).
+    ///
+    /// # Errors
+    /// As [`cancel`](Self::cancel).
+    pub async fn cancel_as(&self, actor: impl Into<String>) -> Result<()> {
+        let by = Some(actor.into()).filter(|actor| !actor.is_empty());
         let waiting = {
             let mut state = self.queue.state();
             let before = state.waiting.len();
             state.waiting.retain(|id| *id != self.id);
-            if let Some(entry) = state.builds.get(&self.id) {
+            if let Some(entry) = state.builds.get_mut(&self.id) {
+                entry.cancelled_by.clone_from(&by);
                 entry.cancel.cancel();
             }
             before > state.waiting.len()
@@ -149,6 +159,7 @@ impl Build {
         if waiting {
             let mut record = self.record()?;
             record.state = BuildState::Cancelled;
+            record.ended_by = by;
             record.ended_at = Some(self.queue.0.options.clock.now());
             if !self.queue.keep(&record).await {
                 return Err(Error::new(ErrorKind::Storage, "the end of the build cannot be kept")

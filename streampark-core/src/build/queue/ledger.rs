@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::record::BuildRecord;
+use super::told::Told;
 use crate::build::outputs::lock;
 use crate::{Error, ErrorKind, Result};
 
@@ -31,7 +32,7 @@ pub struct LogPage {
 
 impl Ledger {
     /// Opens the folder and reads every record. Blocks.
-    pub(super) fn open(folder: &Path) -> Result<(Self, Vec<BuildRecord>)> {
+    pub(super) fn open(folder: &Path) -> Result<(Self, Vec<(BuildRecord, Told)>)> {
         let named = |source: std::io::Error| {
             Error::from(source).with_operation("builds.open").with_context("path", folder.display())
         };
@@ -46,14 +47,16 @@ impl Ledger {
         };
         let mut records = Vec::new();
         for entry in fs::read_dir(folder).map_err(named)? {
-            let path = entry.map_err(named)?.path().join("build.json");
+            let folder = entry.map_err(named)?.path();
+            let path = folder.join("build.json");
             let Ok(bytes) = fs::read(&path) else { continue };
+            let told = fs::read_to_string(folder.join("told")).map(|text| Told::read(&text)).unwrap_or_default();
             match serde_json::from_slice::<BuildRecord>(&bytes) {
-                Ok(record) => records.push(record),
+                Ok(record) => records.push((record, told)),
                 Err(error) => tracing::warn!(path = %path.display(), %error, "the record of a build cannot be read"),
             }
         }
-        records.sort_by(|one, other| one.id.cmp(&other.id));
+        records.sort_by(|(one, _), (other, _)| one.id.cmp(&other.id));
         Ok((Self { folder: folder.to_owned(), _lock: lock }, records))
     }
 
@@ -76,6 +79,15 @@ impl Ledger {
                 .with_operation("builds.keep")
                 .with_context("path", folder.display())
                 .with_source(source)
+        })
+    }
+
+    /// Keeps how far the history has heard of a build; where that is lost, it hears it twice. Blocks.
+    pub(super) fn told(&self, id: &str, told: Told) -> Result<()> {
+        fs::write(self.folder.join(id).join("told"), told.as_str()).or_else(|source| match source.kind() {
+            // Forgotten meanwhile.
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(Error::from(source).with_operation("builds.keep").with_context("build", id)),
         })
     }
 

@@ -3,6 +3,7 @@
 mod build;
 mod ledger;
 mod record;
+mod told;
 mod work;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,7 @@ pub use self::build::{Build, BuildFollower, BuildUpdate};
 use self::ledger::Ledger;
 pub use self::ledger::LogPage;
 pub use self::record::{BuildOrder, BuildProblem, BuildRecord, BuildState};
+pub(crate) use self::told::Told;
 pub use self::work::{BuildPlan, BuildPlans};
 use self::work::{Found, Work};
 use super::artifacts::ArtifactStore;
@@ -89,6 +91,8 @@ struct Inner {
     runtime: tokio::runtime::Handle,
     state: Mutex<State>,
     idle: watch::Sender<usize>,
+    /// Counts the changes of builds.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -105,12 +109,16 @@ struct Entry {
     record: watch::Sender<BuildRecord>,
     updates: broadcast::Sender<BuildUpdate>,
     cancel: CancellationToken,
+    /// Who cancelled it.
+    cancelled_by: Option<String>,
+    /// How far the history has heard of it.
+    told: Told,
 }
 
 impl Entry {
-    fn new(record: BuildRecord) -> Self {
+    fn new(record: BuildRecord, told: Told) -> Self {
         let updates = broadcast::Sender::new(if record.state.is_over() { 1 } else { FOLLOWED });
-        Self { record: watch::Sender::new(record), updates, cancel: CancellationToken::new() }
+        Self { record: watch::Sender::new(record), updates, cancel: CancellationToken::new(), cancelled_by: None, told }
     }
 }
 
@@ -130,7 +138,7 @@ impl BuildQueue {
         let (ledger, records) = blocking(move || Ledger::open(&folder)).await?;
         let ledger = Arc::new(ledger);
         let mut state = State::default();
-        for mut record in records {
+        for (mut record, told) in records {
             if record.state == BuildState::Running {
                 if process::end_leftovers(&record.id).await {
                     tracing::warn!(build = record.id, "ended what was left of a build that was cut off");
@@ -143,7 +151,7 @@ impl BuildQueue {
             if record.state == BuildState::Queued {
                 state.waiting.push(record.id.clone());
             }
-            state.builds.insert(record.id.clone(), Entry::new(record));
+            state.builds.insert(record.id.clone(), Entry::new(record, told));
         }
         let queue = Self(Arc::new(Inner {
             ledger,
@@ -153,6 +161,7 @@ impl BuildQueue {
             runtime: tokio::runtime::Handle::current(),
             state: Mutex::new(state),
             idle: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
         }));
         queue.pump();
         Ok(queue)
@@ -191,7 +200,7 @@ impl BuildQueue {
                 )));
             }
             let record = BuildRecord::new(order, now);
-            state.builds.insert(record.id.clone(), Entry::new(record.clone()));
+            state.builds.insert(record.id.clone(), Entry::new(record.clone(), Told::Nothing));
             record
         };
         // It runs only after it is kept: a build that nobody remembers would be nobody's.
@@ -205,6 +214,7 @@ impl BuildQueue {
             }
             state.waiting.push(record.id.clone());
         }
+        self.changed();
         self.pump();
         Ok(self.handle(record.id))
     }
@@ -341,7 +351,9 @@ impl BuildQueue {
         match result {
             Ok(()) => record.state = BuildState::Succeeded,
             Err(error) if error.kind() == ErrorKind::Cancelled => {
-                record.state = if self.state().closed { BuildState::Interrupted } else { BuildState::Cancelled };
+                let state = self.state();
+                record.state = if state.closed { BuildState::Interrupted } else { BuildState::Cancelled };
+                record.ended_by = state.builds.get(&record.id).and_then(|entry| entry.cancelled_by.clone());
             }
             Err(error) => {
                 record.state = BuildState::Failed;
@@ -441,7 +453,12 @@ impl BuildQueue {
                 let _followers = entry.updates.send(BuildUpdate::State(record.state));
             }
         }
+        self.changed();
         result.is_ok()
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
     }
 
     /// Forgets builds of a project beyond those that are kept.

@@ -206,6 +206,9 @@ pub struct BuildRecord {
     /// When it was over.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
+    /// Who ended it before it was over by itself.
+    #[serde(default)]
+    pub ended_by: Option<String>,
     /// What was built.
     #[serde(default)]
     pub revision: Option<Revision>,
@@ -235,6 +238,7 @@ impl BuildRecord {
             queued_at: now,
             started_at: None,
             ended_at: None,
+            ended_by: None,
             revision: None,
             builder: String::new(),
             key: None,

@@ -175,29 +175,33 @@ impl ResourceCentre {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn files(&self, name: &str, version: Option<&str>) -> Result<Vec<(String, String, PathBuf)>> {
+        let place = |entry: ResourceEntry| {
+            let (file, sha256) = entry.file.zip(entry.sha256)?;
+            let path = self.0.folder.join("jars").join(&sha256).join(&file);
+            Some((file, sha256, path))
+        };
+        Ok(self.members(name, version)?.into_iter().filter_map(place).collect())
+    }
+
+    /// The entries with files that a resource stands for now: itself, or a group's members in their order.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn members(&self, name: &str, version: Option<&str>) -> Result<Vec<ResourceEntry>> {
         let mut found = Vec::new();
         self.collect(name, version, 0, &mut found)?;
         Ok(found)
     }
 
-    fn collect(
-        &self,
-        name: &str,
-        version: Option<&str>,
-        depth: usize,
-        found: &mut Vec<(String, String, PathBuf)>,
-    ) -> Result<()> {
+    fn collect(&self, name: &str, version: Option<&str>, depth: usize, found: &mut Vec<ResourceEntry>) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(Error::invalid(format!(
                 "the group '{name}' holds groups more than {MAX_DEPTH} deep, or itself"
             )));
         }
         let entry = self.get(name, version)?;
-        if let (Some(file), Some(sha256)) = (&entry.file, &entry.sha256) {
-            let path = self.0.folder.join("jars").join(sha256).join(file);
-            if !found.iter().any(|(_, known, _)| known == sha256) {
-                found.push((file.clone(), sha256.clone(), path));
-            }
+        if entry.sha256.is_some() && found.iter().all(|known| known.sha256 != entry.sha256) {
+            found.push(entry.clone());
         }
         for member in &entry.members {
             let (member, wanted) = split(member);

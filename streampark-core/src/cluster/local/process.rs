@@ -120,6 +120,22 @@ pub(super) fn claim(work: &Path) -> Result<File> {
     }
 }
 
+/// The line of a log that says most about an end: the innermost cause of the last error, or else the last
+/// exception; what is logged as information names exceptions that matter to nobody.
+fn reason(log: &str) -> Option<&str> {
+    let names = |line: &&str| line.contains("Exception") || line.contains("Error");
+    let last_error = log.rmatch_indices(" ERROR ").next().or_else(|| log.rmatch_indices(" FATAL ").next());
+    let line = match last_error {
+        Some((at, _)) => {
+            let after = log.get(at..).unwrap_or_default();
+            let cause = after.lines().rfind(|line| line.starts_with("Caused by: "));
+            cause.or_else(|| after.lines().skip(1).find(names)).or_else(|| after.lines().next())
+        }
+        None => log.lines().filter(|line| !line.contains(" INFO ") && !line.contains(" WARN ")).rfind(names),
+    };
+    line.map(|line| line.trim_start_matches("Caused by: ").trim())
+}
+
 /// One Java process of Flink.
 #[derive(Debug)]
 pub(super) struct Java {
@@ -150,13 +166,9 @@ impl Java {
         let printed = std::fs::read_to_string(self.log.with_extension("out")).unwrap_or_default();
         let logged = std::fs::read_to_string(&self.log).unwrap_or_default();
         let logged = logged.get(self.begin..).unwrap_or_default();
-        let text = if logged.contains("Exception") { logged } else { &printed };
-        let line = text
-            .lines()
-            .find(|line| line.contains("Exception") || line.contains("Error"))
-            .unwrap_or("no reason was printed");
+        let line = reason(logged).or_else(|| reason(&printed)).unwrap_or("no reason was printed");
         Some(
-            Error::new(ErrorKind::Io, format!("Flink ended while it was starting ({status}): {}", line.trim()))
+            Error::new(ErrorKind::Io, format!("Flink ended while it was starting ({status}): {line}"))
                 .with_operation("local.start")
                 .with_context("log", self.log.display()),
         )
@@ -175,5 +187,25 @@ impl Java {
     /// Ends it at once, as `kill -9` does.
     pub(super) async fn kill(&mut self) {
         let _ended = self.child.kill().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn the_reason_is_the_innermost_cause_of_the_last_error() {
+        let log = "1 INFO  a.B [] - Hadoop FS is not available: NoClassDefFoundError : \"o/a/h/Configuration\".\n\
+                   2 ERROR a.C [] - Could not start cluster entrypoint.\n\
+                   o.a.f.ClusterEntrypointException: Failed to initialize.\n\tat a.B.c(B.java:1)\n\
+                   Caused by: java.net.BindException: Could not start rest endpoint on any port in port range 8081\n\
+                   \tat a.D.e(D.java:1)\n";
+        assert_eq!(
+            reason(log),
+            Some("java.net.BindException: Could not start rest endpoint on any port in port range 8081")
+        );
+        assert_eq!(reason("Error: could not find Java"), Some("Error: could not find Java"));
+        assert_eq!(reason("1 INFO a [] - NoClassDefFoundError"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Projects: declared once, then synchronised, built, and named by jobs.
 
+mod events;
 mod origin;
 mod project;
 mod resolve;
@@ -9,7 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
 
 pub use self::origin::Origin;
 pub use self::project::Project;
@@ -23,7 +26,8 @@ use crate::project::Push;
 #[cfg(feature = "git")]
 use crate::project::git::GitOptions;
 use crate::store::Store;
-use crate::{Error, ErrorKind, Result};
+use crate::supervisor::{EventRecorder, SupervisorHandle};
+use crate::{Error, ErrorKind, Result, StreamPark};
 
 #[cfg(test)]
 mod tests;
@@ -91,7 +95,11 @@ impl ProjectsOptions {
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Projects(Arc<Inner>);
+pub struct Projects {
+    inner: Arc<Inner>,
+    /// Who acts.
+    actor: Arc<str>,
+}
 
 struct Inner {
     registry: Arc<Registry>,
@@ -99,7 +107,9 @@ struct Inner {
     maven: MavenResolver,
     resources: ResourceCentre,
     /// The store of the engine that these projects belong to: it knows which jobs use them.
-    store: OnceLock<Arc<dyn Store>>,
+    store: RwLock<Option<Arc<dyn Store>>>,
+    /// The way into that engine's history, until another engine has them.
+    recorder: RwLock<Option<(EventRecorder, CancellationToken)>>,
 }
 
 impl Projects {
@@ -135,7 +145,9 @@ impl Projects {
         let maven = MavenResolver::open(folder.join("dependencies"), options.maven).map_err(named)?;
         let place = folder.join("resources");
         let resources = blocking(move || ResourceCentre::open(place)).await.map_err(named)?;
-        Ok(Self(Arc::new(Inner { registry, queue, maven, resources, store: OnceLock::new() })))
+        let (store, recorder) = (RwLock::default(), RwLock::default());
+        let inner = Arc::new(Inner { registry, queue, maven, resources, store, recorder });
+        Ok(Self { inner, actor: StreamPark::DEFAULT_ACTOR.into() })
     }
 
     /// Declares a project, or changes one of the same name. Nothing is fetched.
@@ -146,8 +158,14 @@ impl Projects {
         let named = |error: Error| error.with_operation("projects.put");
         spec.validate().map_err(named)?;
         // An address that is refused must not be kept.
-        spec.source(&self.0.registry.context).map_err(named)?;
-        self.0.registry.put(spec.clone()).map_err(named)?;
+        spec.source(&self.inner.registry.context).map_err(named)?;
+        let before = self.inner.registry.spec(&spec.name).ok();
+        self.inner.registry.put(spec.clone()).map_err(named)?;
+        match before {
+            None => self.changed(&spec.name, "declared").await,
+            Some(before) if before != spec => self.changed(&spec.name, "changed").await,
+            Some(_) => {}
+        }
         Ok(self.handle(&spec.name))
     }
 
@@ -156,7 +174,7 @@ impl Projects {
     /// # Errors
     /// [`ErrorKind::AlreadyExists`] where there is one of that name; and as [`put`](Self::put).
     pub async fn create(&self, spec: ProjectSpec) -> Result<Project> {
-        if self.0.registry.spec(&spec.name).is_ok() {
+        if self.inner.registry.spec(&spec.name).is_ok() {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("there is a project named '{}'", spec.name))
                 .with_operation("projects.create"));
         }
@@ -168,12 +186,12 @@ impl Projects {
     /// # Errors
     /// [`ErrorKind::NotFound`] listing the names there are.
     pub fn get(&self, name: &str) -> Result<Project> {
-        self.0.registry.spec(name).map(|spec| self.handle(&spec.name))
+        self.inner.registry.spec(name).map(|spec| self.handle(&spec.name))
     }
 
     /// All projects, in order of their names.
     pub fn list(&self) -> Vec<ProjectSpec> {
-        self.0.registry.all().into_values().collect()
+        self.inner.registry.all().into_values().collect()
     }
 
     /// Takes a project out. Its artifacts stay until [`prune`](Self::prune) takes them.
@@ -182,7 +200,7 @@ impl Projects {
     /// [`ErrorKind::Conflict`] naming the jobs that use it, or the build that is under way.
     pub async fn remove(&self, name: &str) -> Result<ProjectSpec> {
         let named = |error: Error| error.with_operation("projects.remove");
-        let spec = self.0.registry.spec(name).map_err(named)?;
+        let spec = self.inner.registry.spec(name).map_err(named)?;
         let jobs = self.jobs_of(name).await.map_err(named)?;
         if !jobs.is_empty() {
             return Err(named(Error::new(
@@ -190,13 +208,14 @@ impl Projects {
                 format!("the project '{name}' is used by the jobs {}; change or delete them first", jobs.join(", ")),
             )));
         }
-        if let Some(build) = self.0.queue.list(Some(name)).into_iter().find(|build| !build.state.is_over()) {
+        if let Some(build) = self.inner.queue.list(Some(name)).into_iter().find(|build| !build.state.is_over()) {
             return Err(named(Error::new(
                 ErrorKind::Conflict,
                 format!("the project '{name}' has the build {}, which is {}; cancel it first", build.id, build.state),
             )));
         }
-        self.0.registry.remove(name).map_err(named)?;
+        self.inner.registry.remove(name).map_err(named)?;
+        self.changed(name, "removed").await;
         Ok(spec)
     }
 
@@ -209,7 +228,7 @@ impl Projects {
         for spec in self.list() {
             let Some(url) = spec.git.as_deref().filter(|_| push.commit.is_some()) else { continue };
             if push.concerns(url, &spec.reference) {
-                let actor = push.author.clone().unwrap_or_default();
+                let actor = push.author.clone().unwrap_or_else(|| "webhook".to_owned());
                 builds.push(self.builds().add(BuildOrder::new(&spec.name).actor(actor)).await?);
             }
         }
@@ -218,22 +237,22 @@ impl Projects {
 
     /// The queue of builds.
     pub fn builds(&self) -> &BuildQueue {
-        &self.0.queue
+        &self.inner.queue
     }
 
     /// Where artifacts are kept.
     pub fn artifacts(&self) -> &ArtifactStore {
-        self.0.queue.artifacts()
+        self.inner.queue.artifacts()
     }
 
     /// The resource centre: jars, functions and connectors that any job may name.
     pub fn resources(&self) -> &ResourceCentre {
-        &self.0.resources
+        &self.inner.resources
     }
 
     /// Finds jars by Maven coordinates.
     pub fn maven(&self) -> &MavenResolver {
-        &self.0.maven
+        &self.inner.maven
     }
 
     /// Removes artifacts that are old and that no job runs, would run, or would need for a roll-back.
@@ -247,13 +266,22 @@ impl Projects {
 
     /// Ends the builds that run, and takes no more.
     pub async fn close(&self) {
-        self.0.queue.close().await;
+        self.inner.queue.close().await;
     }
 
-    /// Tells which jobs there are.
+    /// The same projects, whose calls act in the name of `actor`: builds and history say who.
+    #[must_use]
+    pub fn acting_as(&self, actor: impl Into<Arc<str>>) -> Self {
+        Self { inner: Arc::clone(&self.inner), actor: actor.into() }
+    }
+
+    /// Tells which jobs there are; the newest engine that has the projects counts.
     fn attach(&self, store: Arc<dyn Store>) {
-        // One engine has the projects; a second one that shares them asks the first one's store.
-        let _attached = self.0.store.set(store);
+        *self.inner.store.write().unwrap_or_else(PoisonError::into_inner) = Some(store);
+    }
+
+    fn store(&self) -> Option<Arc<dyn Store>> {
+        self.inner.store.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn handle(&self, name: &str) -> Project {
@@ -264,8 +292,8 @@ impl Projects {
 impl fmt::Debug for Projects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Projects")
-            .field("projects", &self.0.registry.all().keys().collect::<Vec<_>>())
-            .field("queue", &self.0.queue)
+            .field("projects", &self.inner.registry.all().keys().collect::<Vec<_>>())
+            .field("queue", &self.inner.queue)
             .finish_non_exhaustive()
     }
 }
@@ -279,6 +307,13 @@ pub(super) fn resolver(
     let Some(projects) = projects else { return others };
     projects.attach(Arc::clone(store));
     Some(Arc::new(ProjectResolver { projects: projects.clone(), others }))
+}
+
+/// Lets an engine's history hear of its projects.
+pub(super) fn tell(projects: Option<&Projects>, supervisor: &SupervisorHandle) {
+    if let Some(projects) = projects {
+        projects.tell(&supervisor.recorder());
+    }
 }
 
 /// The declared projects, one JSON file each.

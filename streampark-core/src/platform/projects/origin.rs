@@ -1,6 +1,5 @@
 //! From a job back to its code.
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Projects;
@@ -35,32 +34,24 @@ impl Projects {
     /// of the next one where it never ran. None where the job names no project.
     ///
     /// # Errors
-    /// Those of the stores; [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the module was never built.
+    /// Those of the stores; [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the module was never built, or is
+    /// not kept any more.
     pub async fn origin(&self, job: &Job) -> Result<Option<Origin>> {
         let named = |error: crate::Error| error.with_operation("job.origin").with_context("job", job.name());
-        let run = job.runs(1).await?.into_iter().next();
-        let spec = match &run {
-            Some(run) => {
-                let versions = job.versions().await?;
-                versions.into_iter().find(|version| version.version == run.spec_version).map(|version| version.spec)
-            }
-            None => None,
-        };
-        let spec = match spec {
-            Some(spec) => spec,
+        let spec = match job.runs(1).await?.into_iter().next() {
+            Some(run) => job.spec_of(&run).await?,
             None => job.spec()?,
         };
-        let at = run.as_ref().map(|run| run.intended_at);
-        self.origin_of(&spec, at).await.map_err(named)
+        self.origin_of(&spec).await.map_err(named)
     }
 
-    /// Likewise, of what a spec would run, or would have run at a time.
+    /// Likewise, of what a spec would run.
     ///
     /// # Errors
     /// As [`origin`](Self::origin).
-    pub async fn origin_of(&self, spec: &JobSpec, at: Option<Timestamp>) -> Result<Option<Origin>> {
+    pub async fn origin_of(&self, spec: &JobSpec) -> Result<Option<Origin>> {
         let Some(module) = main_module(spec) else { return Ok(None) };
-        let artifact = self.newest(&module.project, module.module.as_deref(), module.commit.as_deref(), at).await?;
+        let artifact = self.artifact_of(module).await?;
         let project = self.get(&module.project).ok();
         let readme = match &project {
             // A mirror that is away must not hide the rest.
@@ -91,18 +82,9 @@ fn main_module(spec: &JobSpec) -> Option<&ModuleRef> {
     }
 }
 
-/// Everything that a job names: its own jar, and what goes with it.
-pub(super) fn dependencies_of(spec: &JobSpec) -> impl Iterator<Item = &Dependency> {
-    let own = match &spec.program {
-        ProgramSpec::Jar(program) => Some(&program.jar),
-        _ => None,
-    };
-    own.into_iter().chain(&spec.dependencies)
-}
-
 /// Every module that a job names.
 pub(super) fn modules_of(spec: &JobSpec) -> impl Iterator<Item = &ModuleRef> {
-    dependencies_of(spec).filter_map(|dependency| match dependency {
+    spec.named_jars().filter_map(|dependency| match dependency {
         Dependency::Module(module) => Some(module),
         _ => None,
     })

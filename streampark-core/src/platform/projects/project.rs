@@ -5,7 +5,7 @@ use crate::build::{Artifact, ArtifactFilter, Build, BuildOrder, BuildRecord, Bui
 #[cfg(feature = "git")]
 use crate::project::git::{GitCommit, GitRemoteRef, GitSource};
 use crate::project::{Revision, SyncOptions, SyncReport};
-use crate::{Error, Result};
+use crate::{Error, Event, Result};
 
 /// A handle to one project; cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Project {
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where it was removed; likewise for every call below.
     pub fn spec(&self) -> Result<ProjectSpec> {
-        self.projects.0.registry.spec(&self.name)
+        self.projects.inner.registry.spec(&self.name)
     }
 
     /// Whether its code can be reached and the wanted reference exists; brings nothing.
@@ -53,7 +53,9 @@ impl Project {
     /// # Errors
     /// As [`check`](Self::check).
     pub async fn sync_with(&self, options: &SyncOptions) -> Result<SyncReport> {
-        self.source()?.sync(options).await
+        let result = self.source()?.sync(options).await;
+        self.projects.synced(&self.name, &result).await;
+        result
     }
 
     /// Asks for a build of the modules that it declares, where its branch or tag stands.
@@ -70,6 +72,9 @@ impl Project {
     /// As [`BuildQueue::add`](crate::build::BuildQueue::add).
     pub async fn build_with(&self, mut order: BuildOrder) -> Result<Build> {
         order.project.clone_from(&self.name);
+        if order.actor.is_empty() {
+            order.actor = self.projects.actor.to_string();
+        }
         self.projects.builds().add(order).await
     }
 
@@ -94,6 +99,14 @@ impl Project {
         self.projects.builds().list(Some(&self.name))
     }
 
+    /// What happened to it and its builds, newest first, at most `limit` events: see [`Projects::history`].
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn history(&self, limit: usize) -> Result<Vec<Event>> {
+        self.projects.history(&self.name, limit).await
+    }
+
     /// Its artifacts, newest first, at most `limit`.
     ///
     /// # Errors
@@ -109,7 +122,7 @@ impl Project {
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the module was never built.
     pub async fn artifact(&self, module: Option<&str>) -> Result<Artifact> {
-        self.projects.newest(&self.name, module, None, None).await
+        self.projects.newest(&self.name, module, None).await
     }
 
     /// The README nearest to a module, with its path.
@@ -163,11 +176,11 @@ impl Project {
 
     #[cfg(feature = "git")]
     fn git(&self) -> Result<GitSource> {
-        self.spec()?.git_source(&self.projects.0.registry.context)
+        self.spec()?.git_source(&self.projects.inner.registry.context)
     }
 
     fn source(&self) -> Result<std::sync::Arc<dyn crate::project::Source>> {
-        self.spec()?.source(&self.projects.0.registry.context)
+        self.spec()?.source(&self.projects.inner.registry.context)
     }
 }
 

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::Projects;
 use crate::build::{Artifact, ArtifactFilter, BuildState, DependencyConflict, MavenLock};
-use crate::job::{Dependency, JobSpec, Location, ModuleRef, Resolve, Resource};
+use crate::job::{Dependency, JobSpec, Location, ModuleRef, Pin, Resolve, Resource, ResourceRef};
 use crate::{Error, ErrorKind, Result};
 
 /// Finds artifacts of projects; leaves the rest to whom the embedder gave.
@@ -29,6 +28,20 @@ impl Resolve for ProjectResolver {
                 result => result,
             },
             (_, None) => self.projects.resolve_own(dependency).await,
+        }
+    }
+
+    async fn pin(&self, dependency: &Dependency) -> Result<Option<Pin>> {
+        match (dependency, &self.others) {
+            (Dependency::Module(module), _) => self.projects.pin_module(module).await.map(Some),
+            (_, Some(others)) => match others.pin(dependency).await? {
+                Some(pin) => Ok(Some(pin)),
+                None => match others.resolve(dependency).await {
+                    Err(error) if error.kind() == ErrorKind::Unsupported => self.projects.pin_own(dependency),
+                    result => result.map(|_| None),
+                },
+            },
+            (_, None) => self.projects.pin_own(dependency),
         }
     }
 }
@@ -52,6 +65,43 @@ impl Projects {
         }
     }
 
+    /// A resource of the centre, in the versions that it stands for now.
+    fn pin_own(&self, dependency: &Dependency) -> Result<Option<Pin>> {
+        let Dependency::Resource(wanted) = dependency else { return Ok(None) };
+        let members = self.resources().members(&wanted.resource, wanted.version.as_deref())?;
+        let exact = members.iter().map(|entry| {
+            let mut exact = ResourceRef::new(&entry.name);
+            exact.version = Some(entry.version.clone());
+            Dependency::Resource(exact)
+        });
+        let versions: Vec<String> = members.iter().map(|entry| format!("{}:{}", entry.name, entry.version)).collect();
+        Ok(Some(Pin::new(dependency.clone(), exact).fact("version", versions.join(" "))))
+    }
+
+    /// The artifact that a module stands for now.
+    async fn pin_module(&self, module: &ModuleRef) -> Result<Pin> {
+        let artifact = self.artifact_of(module).await?;
+        let mut exact = ModuleRef::new(&artifact.project)
+            .module(&artifact.module)
+            .commit(&artifact.revision.id)
+            .artifact(&artifact.id);
+        exact.build.clone_from(&artifact.build);
+        let mut pin = Pin::new(Dependency::Module(module.clone()), [Dependency::Module(exact)])
+            .fact("commit", &artifact.revision.id)
+            .fact("artifact", &artifact.id);
+        let known = [
+            ("branch", &artifact.revision.reference),
+            ("author", &artifact.revision.author),
+            ("build", &artifact.build),
+        ];
+        for (name, value) in known {
+            if let Some(value) = value {
+                pin = pin.fact(name, value);
+            }
+        }
+        Ok(pin)
+    }
+
     /// Artifacts that the Maven coordinates of a job bring in more than one version.
     ///
     /// # Errors
@@ -68,7 +118,7 @@ impl Projects {
 
     /// The jars of a module: the job's own first, then what its distribution has beside it.
     async fn resources_of_module(&self, module: &ModuleRef) -> Result<Vec<Resource>> {
-        let artifact = self.newest(&module.project, module.module.as_deref(), module.commit.as_deref(), None).await?;
+        let artifact = self.artifact_of(module).await?;
         let beside = artifact.files.iter().filter(|file| file.path.starts_with("lib/") && file.path.ends_with(".jar"));
         let mut resources = Vec::new();
         for file in std::iter::once(&artifact.job_jar).chain(beside) {
@@ -79,18 +129,60 @@ impl Projects {
         Ok(resources)
     }
 
-    /// The artifact of a module's newest successful build: of all, of a commit, of those that were over at a time.
-    pub(super) async fn newest(
-        &self,
-        project: &str,
-        module: Option<&str>,
-        commit: Option<&str>,
-        until: Option<Timestamp>,
-    ) -> Result<Artifact> {
+    /// The artifact that a job names: the one of its build, or the newest.
+    pub(super) async fn artifact_of(&self, module: &ModuleRef) -> Result<Artifact> {
+        let (name, commit) = (module.module.as_deref(), module.commit.as_deref());
+        if module.artifact.is_none() && module.build.is_none() {
+            return self.newest(&module.project, name, commit).await;
+        }
+        self.exact(module).await.map_err(|error| error.with_operation("projects.artifact"))
+    }
+
+    async fn exact(&self, module: &ModuleRef) -> Result<Artifact> {
+        let mut found = match &module.artifact {
+            Some(id) if id.len() == 64 && id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) => {
+                self.artifacts().stories(id).await?
+            }
+            Some(id) => {
+                return Err(Error::invalid(format!(
+                    "the artifact '{id}' is no id: it has 64 digits of 0-9 and a-f, as builds and artifacts show it"
+                )));
+            }
+            None => self.artifacts().list(&ArtifactFilter::project(&module.project)).await?,
+        };
+        // A build that took the artifacts of an equal one is as good a name for them.
+        let reused = module.build.as_ref().and_then(|id| self.builds().get(id).ok()?.record().ok()?.reused);
+        let commit = module.commit.as_deref().unwrap_or_default().to_ascii_lowercase();
+        found.retain(|artifact| {
+            artifact.project == module.project
+                && module.module.as_ref().is_none_or(|name| *name == artifact.module)
+                && artifact.revision.id.starts_with(&commit)
+                && (module.build.is_none() || artifact.build == module.build || artifact.build == reused)
+        });
+        let Some(newest) = found.first().cloned() else {
+            let artifact = module.artifact.as_ref().map(|id| format!(" as the artifact {id}")).unwrap_or_default();
+            let build = module.build.as_ref().map(|id| format!(" by the build {id}")).unwrap_or_default();
+            return Err(Error::not_found(format!(
+                "{} is not kept{artifact}{build}; build it again, or name another",
+                what(&module.project, module.module.as_deref())
+            )));
+        };
+        match found.iter().find(|artifact| artifact.module != newest.module) {
+            Some(_) => {
+                let mut names: Vec<&str> = found.iter().map(|artifact| artifact.module.as_str()).collect();
+                names.sort_unstable();
+                names.dedup();
+                Err(several(&module.project, &names))
+            }
+            None => Ok(newest),
+        }
+    }
+
+    /// The artifact of a module's newest successful build: of all, or of a commit.
+    pub(super) async fn newest(&self, project: &str, module: Option<&str>, commit: Option<&str>) -> Result<Artifact> {
         let named = |error: Error| error.with_operation("projects.artifact");
         let builds = self.builds().list(Some(project)).into_iter().filter(|build| {
             build.state == BuildState::Succeeded
-                && until.is_none_or(|until| build.ended_at.is_some_and(|ended| ended <= until))
                 && commit.is_none_or(|commit| {
                     build
                         .revision
@@ -104,10 +196,7 @@ impl Projects {
                 (None, [(_, id)]) => Some(id.as_str()),
                 (None, many) => {
                     let names: Vec<&str> = many.iter().map(|(module, _)| module.as_str()).collect();
-                    return Err(named(Error::invalid(format!(
-                        "the project '{project}' has more than one module; name one of {}",
-                        names.join(", ")
-                    ))));
+                    return Err(named(several(project, &names)));
                 }
             };
             let Some(id) = found else { continue };
@@ -125,8 +214,7 @@ impl Projects {
         filter.module = module.map(str::to_owned);
         filter.revision = commit.map(str::to_ascii_lowercase);
         let kept = self.artifacts().list(&filter).await.map_err(named)?;
-        let old = kept.into_iter().find(|artifact| until.is_none_or(|until| artifact.built_at <= until));
-        match old.filter(|artifact| module.is_some() || artifact.module.is_empty()) {
+        match kept.into_iter().find(|artifact| module.is_some() || artifact.module.is_empty()) {
             Some(artifact) => Ok(artifact),
             None => Err(named(self.not_built(project, module, commit))),
         }
@@ -136,11 +224,19 @@ impl Projects {
         if let Err(error) = self.get(project) {
             return error;
         }
-        let what = match module {
-            Some(module) => format!("the module '{module}' of the project '{project}'"),
-            None => format!("the project '{project}'"),
-        };
         let at = commit.map(|commit| format!(" at the commit {commit}")).unwrap_or_default();
-        Error::not_found(format!("{what} has no successful build{at}; build it first"))
+        Error::not_found(format!("{} has no successful build{at}; build it first", what(project, module)))
     }
+}
+
+fn what(project: &str, module: Option<&str>) -> String {
+    match module {
+        Some(module) => format!("the module '{module}' of the project '{project}'"),
+        None => format!("the project '{project}'"),
+    }
+}
+
+fn several(project: &str, modules: &[&str]) -> Error {
+    let names = modules.join(", ");
+    Error::invalid(format!("the project '{project}' has more than one module; name one of {names}"))
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Projects;
-use super::origin::{dependencies_of, modules_of};
+use super::origin::modules_of;
 use crate::Result;
 use crate::job::{Dependency, JobSpec};
-use crate::store::JobFilter;
+use crate::store::{JobFilter, JobRow, RunPhase};
 
 /// Of so many runs of each job the artifacts stay: what a roll-back could need.
 const RUNS: usize = 10;
@@ -14,7 +14,7 @@ const RUNS: usize = 10;
 impl Projects {
     /// The names of the jobs that name a project.
     pub(super) async fn jobs_of(&self, project: &str) -> Result<Vec<String>> {
-        let Some(store) = self.0.store.get() else { return Ok(Vec::new()) };
+        let Some(store) = self.store() else { return Ok(Vec::new()) };
         let rows = store.jobs(&JobFilter::default()).await?;
         let uses = rows.iter().filter(|row| modules_of(&row.spec).any(|module| module.project == project));
         Ok(uses.map(|row| row.job.name.clone()).collect())
@@ -25,9 +25,9 @@ impl Projects {
     /// # Errors
     /// Those of the store.
     pub async fn users_of_resource(&self, name: &str, version: Option<&str>) -> Result<Vec<String>> {
-        let Some(store) = self.0.store.get() else { return Ok(Vec::new()) };
+        let Some(store) = self.store() else { return Ok(Vec::new()) };
         let uses = |spec: &JobSpec| {
-            dependencies_of(spec).any(|dependency| match dependency {
+            spec.named_jars().any(|dependency| match dependency {
                 Dependency::Resource(wanted) => {
                     let fits = version.is_none() || wanted.version.is_none() || wanted.version.as_deref() == version;
                     wanted.resource == name && fits
@@ -36,7 +36,11 @@ impl Projects {
             })
         };
         let rows = store.jobs(&JobFilter::default()).await?;
-        Ok(rows.iter().filter(|row| uses(&row.spec)).map(|row| row.job.name.clone()).collect())
+        let runs = |row: &&JobRow| {
+            let live = row.run.as_ref().filter(|run| run.phase != RunPhase::Ended);
+            uses(&row.spec) || live.is_some_and(|run| uses(&row.spec.clone().pinned(&run.pins)))
+        };
+        Ok(rows.iter().filter(runs).map(|row| row.job.name.clone()).collect())
     }
 
     /// Removes a version of a resource; None removes all.
@@ -56,20 +60,19 @@ impl Projects {
     /// The artifacts that jobs run, would run now, or ran lately.
     pub(super) async fn in_use(&self) -> Result<BTreeSet<String>> {
         let mut used = BTreeSet::new();
-        let Some(store) = self.0.store.get() else { return Ok(used) };
+        let Some(store) = self.store() else { return Ok(used) };
         for row in store.jobs(&JobFilter::default()).await? {
             let runs = store.runs(row.job.id, RUNS).await?;
+            let pinned = runs.iter().flat_map(|run| &run.pins).flat_map(|pin| &pin.exact);
+            used.extend(pinned.filter_map(|exact| match exact {
+                Dependency::Module(module) => module.artifact.clone(),
+                _ => None,
+            }));
             for version in store.specs(row.job.id).await? {
-                let times =
-                    runs.iter().filter(|run| run.spec_version == version.version).map(|run| Some(run.intended_at));
-                let times: Vec<_> = times.chain([None]).collect();
                 for module in modules_of(&version.spec) {
-                    for at in &times {
-                        let (name, commit) = (module.module.as_deref(), module.commit.as_deref());
-                        // What was never built, or is gone, needs no protection.
-                        if let Ok(artifact) = self.newest(&module.project, name, commit, *at).await {
-                            used.insert(artifact.id);
-                        }
+                    // What was never built, or is gone, needs no protection.
+                    if let Ok(artifact) = self.artifact_of(module).await {
+                        used.insert(artifact.id);
                     }
                 }
             }

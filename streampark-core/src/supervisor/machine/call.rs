@@ -2,13 +2,15 @@
 
 use crate::cluster::{Accepted, Lookup, SavepointOptions, Stop, Stopped};
 use crate::flink::FlinkJobId;
-use crate::job::{DeploymentId, Failure, RestorePoint, RunKey, RunRef};
+use crate::job::{DeploymentId, Failure, Pin, RestorePoint, RunKey, RunRef};
 use crate::{Error, ErrorKind, ErrorStatus};
 
 /// A call to a cluster. It is made after the batch of the same step is committed, never before.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Call {
+    /// Find out what the names in the spec of a run that is intended stand for now.
+    Pin(RunRef),
     /// Obtain a deployment for a run that is intended.
     Reserve(RunRef),
     /// Make the program ready and send it.
@@ -31,6 +33,7 @@ impl Call {
     /// Which kind of call this is.
     pub fn kind(&self) -> CallKind {
         match self {
+            Self::Pin(_) => CallKind::Pin,
             Self::Reserve(_) => CallKind::Reserve,
             Self::Submit(_) => CallKind::Submit,
             Self::Lookup(_) => CallKind::Lookup,
@@ -45,7 +48,8 @@ impl Call {
     /// The run that it concerns.
     pub fn run(&self) -> &RunRef {
         match self {
-            Self::Reserve(run)
+            Self::Pin(run)
+            | Self::Reserve(run)
             | Self::Submit(run)
             | Self::Lookup(run)
             | Self::Stop(run, ..)
@@ -69,6 +73,8 @@ impl Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum CallKind {
+    /// [`Call::Pin`]
+    Pin,
     /// [`Call::Reserve`]
     Reserve,
     /// [`Call::Submit`]
@@ -131,6 +137,8 @@ pub struct Points {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Answer {
+    /// To [`Call::Pin`].
+    Pinned(Result<Vec<Pin>, Trouble>),
     /// To [`Call::Reserve`].
     Reserved(Result<Option<DeploymentId>, Trouble>),
     /// To [`Call::Submit`].
@@ -153,6 +161,7 @@ impl Answer {
     /// To which kind of call.
     pub fn kind(&self) -> CallKind {
         match self {
+            Self::Pinned(_) => CallKind::Pin,
             Self::Reserved(_) => CallKind::Reserve,
             Self::Submitted(_) => CallKind::Submit,
             Self::LookedUp(_) => CallKind::Lookup,

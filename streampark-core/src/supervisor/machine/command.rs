@@ -49,6 +49,7 @@ impl Machine {
         self.record(EventKind::Requested, format!("start {}", spoken(from)), work);
         self.job.desired = Desired::Running;
         self.job.start_from = from.clone();
+        self.job.renewed = true;
         self.job.restarts = RestartHistory::default();
         self.memory.points = None;
         self.memory.retries.clear();
@@ -60,6 +61,7 @@ impl Machine {
     /// The stop under way goes on; the job is started again when it has ended.
     fn start_after_stop(&mut self, work: &mut Work<'_>) -> Result<()> {
         self.record(EventKind::Requested, "start again after the stop", work);
+        self.job.renewed = true;
         self.job.desired = Desired::Running;
         work.job_changed = true;
         if let Some(operation) = &mut self.job.operation
@@ -178,6 +180,7 @@ impl Machine {
         if self.live().is_none() {
             if self.job.state == JobState::BackingOff {
                 self.record(EventKind::Requested, "restart without waiting", work);
+                self.job.renewed = true;
                 self.job.restarts.next_at = Some(work.now());
                 work.job_changed = true;
                 return Ok(());
@@ -193,6 +196,7 @@ impl Machine {
             _ => Stop::Cancel,
         };
         self.record(EventKind::Requested, "restart", work);
+        self.job.renewed = true;
         self.job.desired = Desired::Running;
         self.operate(OperationKind::Replace(how), None, work);
         Ok(())

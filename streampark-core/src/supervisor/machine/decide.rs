@@ -40,9 +40,9 @@ impl Machine {
     /// The process that wrote the intent is gone: nobody knows whether it was sent.
     fn resume(&mut self, work: &mut Work<'_>) {
         let Some(run) = self.live().filter(|run| run.phase == RunPhase::Intended) else { return };
-        // A reservation is committed before anything is sent: without one, nothing was.
+        // What a run is made of and its reservation are committed before anything is sent: without them, nothing was.
         let reserves = (work.setting.clusters)(&run.cluster).is_some_and(|facts| facts.capability.reserve);
-        let never_sent = reserves && run.run.deployment.is_none();
+        let never_sent = run.unpinned || (reserves && run.run.deployment.is_none());
         if !never_sent && self.job.state == JobState::Submitting {
             self.record(
                 EventKind::SubmissionInDoubt,
@@ -275,6 +275,7 @@ impl Machine {
         self.tell_operation(&operation, trouble, action, work);
         if operation.kind != OperationKind::Savepoint {
             self.job.desired = Desired::Running;
+            self.job.renewed = false;
             self.job.start_from = StartFrom::Newest;
             let status = self.memory.seen.as_ref().map_or(RunStatus::Starting, |seen| seen.status.clone());
             self.become_state(status.as_job_state(), None, work);

@@ -153,6 +153,7 @@ impl Machine {
             return;
         }
         match answer {
+            Answer::Pinned(answer) => self.took(answer, work),
             Answer::Reserved(answer) => self.reserved(answer, work),
             Answer::Submitted(answer) => self.submitted(answer, work),
             Answer::LookedUp(answer) => self.looked_up(answer, work),

@@ -70,8 +70,9 @@ pub(super) struct Memory {
     pub(super) refusal: Option<Trouble>,
     /// Copies of the run that its cluster ended, as far as that was told.
     pub(super) copies: BTreeSet<DeploymentId>,
-    /// Since when the cluster answers that it never had the run that is in doubt.
-    pub(super) never_since: Option<Timestamp>,
+    /// Since when the cluster answers that it never had the run that is in doubt, and which process of its
+    /// engine answers so.
+    pub(super) never_since: Option<(Timestamp, Option<String>)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -9,7 +9,7 @@ use super::tell::Telling;
 use crate::alert::AlertKind;
 use crate::cluster::Accepted;
 use crate::job::{
-    DeploymentId, Failure, JobState, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom, StateNeed, Verification,
+    DeploymentId, Failure, JobState, Pin, RestoreKind, RestorePoint, RunKey, RunRef, StartFrom, StateNeed, Verification,
 };
 use crate::store::{RunPhase, RunRecord};
 use crate::{ErrorKind, ErrorStatus, EventKind};
@@ -40,6 +40,7 @@ impl Machine {
             return;
         }
         let now = work.now();
+        let pins = self.inherited_pins();
         if work.run_changed {
             // The end of the run before belongs to the same commit.
             work.step.batch.runs.extend(self.run.take());
@@ -50,6 +51,9 @@ impl Machine {
         record.attempts = 1;
         record.incarnation = (work.setting.clusters)(&self.spec.cluster).and_then(|facts| facts.incarnation);
         record.restored_from = from;
+        record.unpinned = pins.is_none() && self.spec.has_names_to_pin();
+        record.pins = pins.unwrap_or_default();
+        self.job.renewed = false;
         self.forget_run();
         self.job.generation = generation;
         self.job.start_from = StartFrom::Newest;
@@ -62,6 +66,7 @@ impl Machine {
             "flink_job": record.run.flink_job,
             "restore_point": record.restored_from.as_ref().map(|point| &point.path),
             "spec_version": record.spec_version,
+            "pins": record.pins,
         });
         self.run = Some(record);
         work.run_changed = true;
@@ -133,7 +138,7 @@ impl Machine {
     /// The submission goes on: reserve, send, or ask.
     pub(super) fn pursue(&mut self, work: &mut Work<'_>) {
         let Some(run) = self.live().map(|run| run.run.clone()) else { return };
-        if self.flies(CallKind::Submit) || self.flies(CallKind::Reserve) {
+        if [CallKind::Submit, CallKind::Reserve, CallKind::Pin].into_iter().any(|kind| self.flies(kind)) {
             return;
         }
         if self.job.state == JobState::InDoubt {
@@ -156,15 +161,50 @@ impl Machine {
         if !facts.reachable {
             return;
         }
-        let kind =
-            if facts.capability.reserve && run.deployment.is_none() { CallKind::Reserve } else { CallKind::Submit };
-        if !self.ready(kind, work) {
-            return;
+        // Another process of the engine has no fence against a copy that the one before took and left behind.
+        if self.was_sent_again() && self.live().is_some_and(|run| run.incarnation != facts.incarnation) {
+            return self.become_state(JobState::InDoubt, None, work);
         }
-        if kind == CallKind::Reserve {
-            return work.step.calls.push(Call::Reserve(run));
+        let call = match self.live() {
+            Some(record) if record.unpinned => Call::Pin(run),
+            _ if facts.capability.reserve && run.deployment.is_none() => Call::Reserve(run),
+            _ => Call::Submit(run),
+        };
+        if self.ready(call.kind(), work) {
+            work.step.calls.push(call);
         }
-        work.step.calls.push(Call::Submit(run));
+    }
+
+    /// What the run before ran, where the next one takes its place and nobody asked for anything new.
+    fn inherited_pins(&self) -> Option<Vec<Pin>> {
+        let before = self.run.as_ref().filter(|run| !self.job.renewed && run.spec_version == self.job.spec_version)?;
+        (!before.unpinned && !before.pins.is_empty()).then(|| before.pins.clone())
+    }
+
+    /// It is known what the run is made of: from now on it is made of that, however often it is sent.
+    pub(super) fn took(&mut self, answer: Result<Vec<Pin>, Trouble>, work: &mut Work<'_>) {
+        let Some(run) = self.run.as_mut().filter(|run| run.phase == RunPhase::Intended && run.unpinned) else { return };
+        match answer {
+            Ok(pins) => {
+                run.unpinned = false;
+                run.pins.clone_from(&pins);
+                work.run_changed = true;
+                self.memory.retries.remove(&CallKind::Pin);
+                if pins.is_empty() {
+                    return;
+                }
+                let words: Vec<String> = pins.iter().map(Pin::to_string).collect();
+                let message = format!("run {} is made of {}", self.job.generation, words.join("; "));
+                let mut event = self.event(EventKind::RunPinned, message, work);
+                event.data = serde_json::json!({"pins": pins});
+                work.step.batch.events.push(event);
+            }
+            Err(trouble) if trouble.status == ErrorStatus::Permanent => self.refused(trouble, work),
+            Err(trouble) => {
+                self.later(CallKind::Pin, &trouble, work);
+                self.complain(&trouble, work);
+            }
+        }
     }
 
     /// Whether the run is not wanted any more and is known not to have been sent.
@@ -240,9 +280,14 @@ impl Machine {
         let known = facts.as_ref().and_then(|facts| facts.incarnation.as_deref());
         let same_engine = known.is_some() && known == run.incarnation.as_deref();
         let orphans = facts.as_ref().map_or(std::time::Duration::from_secs(60), |facts| facts.orphan_timeout);
-        // Another process of the engine may have taken the run and died since: its tasks can live on for a while.
+        // Another process of the engine may have taken the run and died since: its tasks can live on for a while,
+        // counted from the first answer of the process after it.
         // The same process refuses a late request by its JobID once the run is sent again, and only then.
-        let since = *self.memory.never_since.get_or_insert(work.now());
+        let since = match &self.memory.never_since {
+            Some((since, by)) if by.as_deref() == known => *since,
+            _ => work.now(),
+        };
+        self.memory.never_since = Some((since, known.map(str::to_owned)));
         let fenced = same_engine && !self.withdrawn() && self.memory.refusal.is_none();
         if !fenced && !work.due(after(since, orphans)) {
             let retry = self.memory.retries.entry(CallKind::Lookup).or_default();

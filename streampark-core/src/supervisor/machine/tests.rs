@@ -11,7 +11,8 @@ use super::*;
 use crate::cluster::{Accepted, Capability, Lookup, Observation, RunStatus, Stop, Stopped};
 use crate::flink::FlinkJobId;
 use crate::job::{
-    Desired, Failure, JobId, JobSpec, JobState, ProgramSpec, RestoreKind, RestorePoint, RunRef, StartFrom,
+    Dependency, Desired, Failure, JobId, JobSpec, JobState, ModuleRef, Pin, ProgramSpec, RestoreKind, RestorePoint,
+    RunRef, StartFrom,
 };
 use crate::store::{JobRecord, JobRow, RunPhase, RunRecord};
 use crate::{ErrorKind, ErrorStatus};
@@ -33,6 +34,7 @@ enum Move {
     LoseNode,
     Die,
     Wish(Wish),
+    Build,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +78,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::LoseNode),
         2 => Just(Move::Die),
         3 => wish.prop_map(Move::Wish),
+        2 => Just(Move::Build),
     ]
 }
 
@@ -112,13 +115,19 @@ struct World {
     stored: JobRow,
     runs: BTreeMap<u64, RunRecord>,
     points: u64,
+    /// The newest build of the module that the job runs.
+    build: u64,
+    /// Whether somebody asked for a run since the newest one was intended.
+    wished: bool,
 }
 
 impl World {
-    fn new() -> Self {
+    /// A job that runs the newest build of a module, or one that names nothing.
+    fn new(names: bool) -> Self {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let program = ProgramSpec::Custom { kind: "nothing".to_owned(), options: serde_json::Map::new() };
-        let spec = JobSpec::new("orders", program).cluster("dev").alert("people");
+        let mut spec = JobSpec::new("orders", program).cluster("dev").alert("people");
+        spec.dependencies = names.then(|| Dependency::Module(ModuleRef::new("shop"))).into_iter().collect();
         let row = JobRow::new(JobRecord::new(JobId::from_u128(1), "orders", now), spec, None);
         Self {
             now,
@@ -132,6 +141,8 @@ impl World {
             stored: row,
             runs: BTreeMap::new(),
             points: 0,
+            build: 1,
+            wished: false,
         }
     }
 
@@ -171,6 +182,7 @@ impl World {
             self.stored.spec = version.spec;
         }
         for run in step.batch.runs {
+            self.pins_hold(&run);
             self.runs.insert(run.run.key.generation, run);
         }
         self.machine = next;
@@ -178,12 +190,32 @@ impl World {
             if let Call::Submit(run) = call {
                 let intent = self.runs.get(&run.key.generation).expect("an intent is stored before it is sent");
                 assert_eq!(intent.phase, RunPhase::Intended);
+                assert!(
+                    !intent.unpinned && intent.pins.len() == self.machine.spec.dependencies.len(),
+                    "what is sent is written down: {intent:?}"
+                );
             }
         }
         let incarnation = self.incarnation;
         self.in_flight.extend(step.calls.into_iter().map(|call| (call, incarnation)));
         let alive = self.alive();
         assert!(alive.len() <= 1, "two copies: {alive:?}");
+    }
+
+    /// A run stays what it is made of, and one that nobody asked for is made of what the one before was.
+    fn pins_hold(&mut self, run: &RunRecord) {
+        let generation = run.run.key.generation;
+        match self.runs.get(&generation) {
+            Some(known) => assert!(known.unpinned || known.pins == run.pins, "{known:?} became {run:?}"),
+            None => {
+                let before = generation.checked_sub(1).and_then(|before| self.runs.get(&before));
+                let pinned = |before: &&RunRecord| !before.unpinned && !before.pins.is_empty();
+                if let Some(before) = before.filter(pinned).filter(|_| !self.wished) {
+                    assert_eq!((&run.pins, run.unpinned), (&before.pins, false), "nobody asked for new code");
+                }
+                self.wished = false;
+            }
+        }
     }
 
     fn alive(&self) -> Vec<&Copy> {
@@ -236,6 +268,18 @@ impl World {
         let (run, trigger) = (call.run().clone(), call.trigger());
         let now = self.now;
         let answer = match call {
+            Call::Pin(_) => {
+                let named = Dependency::Module(ModuleRef::new("shop"));
+                let exact = Dependency::Module(ModuleRef::new("shop").build(self.build.to_string()));
+                Answer::Pinned(match failed {
+                    None => Ok(vec![Pin::new(named, [exact])]),
+                    // Nothing leaves: there is no doubt.
+                    Some(trouble) if trouble.status == ErrorStatus::Unknown => {
+                        Err(Self::trouble(ErrorStatus::Temporary))
+                    }
+                    Some(trouble) => Err(trouble),
+                })
+            }
             Call::Reserve(_) => unreachable!("this engine reserves nothing"),
             Call::Submit(run) => {
                 if takes_effect {
@@ -372,6 +416,7 @@ impl World {
                     copy.tasks_until = Some(until);
                 }
             }
+            Move::Build => self.build += 1,
             Move::Die => self.die(),
             Move::Wish(wish) => self.wish(wish),
         }
@@ -407,7 +452,10 @@ impl World {
         let mut next = self.machine.clone();
         let before = (next.job.clone(), next.run.clone());
         match self.with_setting(|setting| next.command(&command, setting)) {
-            Ok(step) => self.adopt(next, step),
+            Ok(step) => {
+                self.wished |= matches!(wish, Wish::Start | Wish::StartEmpty | Wish::Restart | Wish::Update(_));
+                self.adopt(next, step);
+            }
             Err(_) => assert_eq!(before, (next.job, next.run), "a refusal changes nothing"),
         }
     }
@@ -440,7 +488,7 @@ impl World {
 
 /// A place that reserves, and what a process decides that finds a run whose submission was begun there.
 fn decided(deployment: Option<&str>) -> (JobState, Vec<CallKind>) {
-    let mut world = World::new();
+    let mut world = World::new(false);
     world.wish(Wish::Start);
     let mut row = world.stored.clone();
     row.run = world.runs.get(&1).cloned();
@@ -463,12 +511,46 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_history_makes_two_copies_or_loses_the_job(history in prop::collection::vec(moves(), 1..120)) {
-        let mut world = World::new();
-        world.wish(Wish::Start);
-        for step in history {
-            world.play(step);
-        }
-        world.settle();
+    fn no_history_makes_two_copies_or_loses_the_job(
+        names in any::<bool>(),
+        history in prop::collection::vec(moves(), 1..120),
+    ) {
+        play(names, history);
     }
+}
+
+fn play(names: bool, history: impl IntoIterator<Item = Move>) {
+    let mut world = World::new(names);
+    world.wish(Wish::Start);
+    for step in history {
+        world.play(step);
+    }
+    world.settle();
+}
+
+/// A request arrives late at a process that was asked before, and that process dies with the copy it took.
+#[test]
+fn a_copy_left_by_a_dead_process_is_waited_out() {
+    use Move::{Answer, Crash, Die, Late, Look, Pass, Up};
+    let done = || Answer(0, Outcome::Done);
+    play(false, [Die, done(), Late(0), Crash, Look, Pass(0)]);
+    play(false, [Crash, done(), Up, Die, done(), Late(0), Pass(20), Crash]);
+    play(
+        false,
+        [
+            Pass(0),
+            Pass(0),
+            Move::Wish(Wish::Restart),
+            Die,
+            done(),
+            Late(0),
+            Pass(0),
+            Pass(10),
+            Crash,
+            Pass(10),
+            Look,
+            Look,
+            Look,
+        ],
+    );
 }

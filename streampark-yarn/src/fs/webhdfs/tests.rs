@@ -23,7 +23,7 @@ fn client(addresses: Vec<String>, http_fs: bool, host_map: BTreeMap<String, Stri
         transfer_timeout: Duration::from_secs(5),
         tls_ca: None,
     };
-    let http = Http::new(options, Arc::new(Simple::new("alice"))).unwrap();
+    let http = Http::new(options, Arc::new(Simple::new("alice")), None).unwrap();
     let options =
         WebHdfsOptions { addresses, scheme: "hdfs://prod".to_owned(), http_fs, host_map, replication: Some(2) };
     WebHdfs::new(http, options).unwrap()

@@ -16,14 +16,15 @@ import org.apache.flink.table.api.*;
  * column being its place in the user's text, from 1; all parted by commas, or by white space.
  * <p>A statement at fault ends the run with an exception whose message ends in
  * {@code [streampark-sql-error:<number>:<line>:<base64url of the text's start>:<base64url of the reason>]}.
- * <p>No lambda here: compilers number them differently, and this jar is to have the same bytes from each.
- */
+ * <p>No lambda here: compilers number them differently, and this jar is to have the same bytes from each. */
 public final class SqlRunner {
     private static final Base64.Encoder BASE64 = Base64.getUrlEncoder().withoutPadding();
     private static final String QUOTED = "'([^']*(?:''[^']*)*+)'";
     private static final Pattern SET =
             Pattern.compile("(?is)SET\\s+(?:" + QUOTED + "|([^\\s=']+))\\s*=\\s*(?:" + QUOTED + "|([^\\s;'].*?))[\\s;]*");
     private static final Pattern RESET = Pattern.compile("(?is)RESET(?:\\s+(?:" + QUOTED + "|([^\\s';]+)))?[\\s;]*");
+    private static final String SECRET =
+            "(?i)('[^']*(?:password|secret|account.key|api-?key|auth-params|service-key|token|basic-auth|jaas|http-headers|credential)[^']*'\\s*=\\s*)" + QUOTED;
     private static final Pattern PLACE = Pattern.compile("([Ff]rom|at) line \\d+, column \\d+");
     private static final String JOBS = "(EXECUTE|COMPILE AND EXECUTE|UPDATE|DELETE|ANALYZE|CALL) .*"
             + "|(CREATE OR REPLACE|CREATE|REPLACE)( TEMPORARY| MATERIALIZED)? TABLE .* AS .*";
@@ -129,7 +130,8 @@ public final class SqlRunner {
     }
 
     private static IllegalArgumentException error(Statement statement, Throwable failure) {
-        String text = statement.bare.length() > 200 ? statement.bare.substring(0, 200) + "..." : statement.bare;
+        String text = statement.bare.replaceAll(SECRET, "$1'******'"); // the message stands in Flink's log
+        text = text.length() > 200 ? text.substring(0, 200) + "..." : text;
         String reason = reason(failure);
         return new IllegalArgumentException("statement " + statement.number + " at line " + statement.line + ": " + text + ": " + reason
                 + " [streampark-sql-error:" + statement.number + ":" + statement.line + ":"
@@ -174,10 +176,8 @@ public final class SqlRunner {
     }
 
     static final class Statement {
-        final int number;
-        final int line;
-        final String bare;
-        final String placed; // at the user's line and column, so that those in Flink's messages are the user's
+        final int number, line;
+        final String bare, placed; // placed: at the user's line and column, so that those in Flink's messages are the user's
 
         Statement(int number, int line, int column, String text) {
             this.number = number;
