@@ -265,6 +265,15 @@ class Secure(hadoop.Hadoop):
         java, *rest = super().command(main)
         return [java, f"-Djava.security.krb5.conf={self.kdc.krb5_conf}", *rest]
 
+    def wait(self, what, ready):
+        try:
+            super().wait(what, ready)
+        except hadoop.Failed as failure:
+            # The folder with the logs is often gone before somebody looks.
+            ended = [name for name, child in self.children.items() if child.poll() is not None]
+            logs = [(self.work / "log" / f"{name}.log").read_text(errors="replace")[-3000:] for name in ended]
+            raise hadoop.Failed("\n".join([str(failure), *logs])) from failure
+
     def curl(self, port, path, *more):
         """As the superuser of HDFS, by a ticket."""
         done = subprocess.run(

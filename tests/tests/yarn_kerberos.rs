@@ -309,7 +309,9 @@ async fn a_secure_cluster() {
     step("refusals");
     in_the_name_of_another(&scene).await;
     step("in the name of another");
-    let bob = YarnCluster::new(scene.options(scene.keytab("gate")).proxy_user("bob")).unwrap();
+    let checkpoints = format!("{}/user/bob/checkpoints", scene.hadoop.at.fs);
+    let options = scene.options(scene.keytab("gate")).proxy_user("bob").flink("state.checkpoints.dir", checkpoints);
+    let bob = YarnCluster::new(options).unwrap();
     a_ticket_that_ends_before_the_job_does(&scene, &bob).await;
     step("a ticket that ends before the job does");
     keytabs_are_shipped(&scene).await;

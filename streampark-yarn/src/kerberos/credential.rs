@@ -27,7 +27,12 @@ impl Credential {
 
     /// Whether three quarters of its life are over, so that another one should be asked for.
     pub(super) fn is_old(&self, now: i64) -> bool {
-        now >= self.start.saturating_add(self.end.saturating_sub(self.start).saturating_mul(3) / 4)
+        now >= self.old_at()
+    }
+
+    /// When three quarters of its life are over.
+    pub(super) fn old_at(&self) -> i64 {
+        self.start.saturating_add(self.end.saturating_sub(self.start).saturating_mul(3) / 4)
     }
 }
 

@@ -217,4 +217,4 @@ pub(super) fn cache_file(name: &str, user_id: &str) -> Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

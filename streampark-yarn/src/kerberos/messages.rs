@@ -254,30 +254,84 @@ mod tests {
     #[test]
     fn an_answer_to_another_request_is_refused() {
         let key = Key::new(18, &[3; 32]).unwrap();
-        let session = sequence([field(0, &integer(17)), field(1, &octets(&[4; 16]))]);
-        let name = sequence([field(0, &integer(2)), field(1, &sequence([der::text("krbtgt"), der::text("R")]))]);
-        let inner = [
-            field(0, &session),
-            field(2, &integer(77)),
-            field(4, &der::flags(&[8])),
-            field(5, &der::time(100)),
-            field(7, &der::time(200)),
-            field(8, &der::time(300)),
-            field(9, &der::text("R")),
-            field(10, &name),
-        ];
-        let inner = der::element(application(25), &sequence(inner));
-        let ticket = der::element(application(1), &sequence([field(0, &integer(5))]));
+        let name = Principal::granting("R", "R");
+        let told = kdc::Told { nonce: 77, server: &name, start: 100, end: 200, renew_till: Some(300) };
         let reply = || {
-            let sealed = sealed(&key, usage::AS_REP, &inner).unwrap();
-            let bytes = der::element(application(AS_REP), &sequence([field(5, &ticket), field(6, &sealed)]));
-            let Answer::Ticket(reply) = answer(&bytes).unwrap() else { panic!("a refusal") };
+            let Answer::Ticket(reply) = answer(&kdc::reply(AS_REP, &key, usage::AS_REP, &told)).unwrap() else {
+                panic!("a refusal")
+            };
             reply
         };
         let got = reply().open(&key, usage::AS_REP, 77).unwrap();
-        assert_eq!((got.start, got.end, got.renew_till, got.ticket.as_ref()), (100, 200, Some(300), &ticket[..]));
-        assert_eq!(got.server.to_string(), "krbtgt/R@R");
+        assert_eq!((got.start, got.end, got.renew_till, got.key.kind), (100, 200, Some(300), 17));
+        assert_eq!(got.server, name);
         let error = reply().open(&key, usage::AS_REP, 78).unwrap_err();
         assert_eq!(error.message(), "the KDC's answer does not belong to our request; is somebody in between?");
+    }
+}
+
+/// What a KDC says, for tests.
+#[cfg(test)]
+pub(super) mod kdc {
+    use super::*;
+
+    pub(crate) struct Told<'a> {
+        pub(crate) nonce: i64,
+        pub(crate) server: &'a Principal,
+        pub(crate) start: i64,
+        pub(crate) end: i64,
+        pub(crate) renew_till: Option<i64>,
+    }
+
+    /// The key of every session.
+    pub(crate) fn session() -> Key {
+        Key::new(17, &[4; 16]).unwrap()
+    }
+
+    pub(crate) fn reply(kind: u8, key: &Key, usage: i32, told: &Told<'_>) -> Vec<u8> {
+        let session = sequence([field(0, &integer(17)), field(1, &octets(&[4; 16]))]);
+        let mut inner = vec![
+            field(0, &session),
+            field(2, &integer(told.nonce)),
+            field(4, &der::flags(if told.renew_till.is_some() { &[8] } else { &[] })),
+            field(5, &der::time(told.start)),
+            field(7, &der::time(told.end)),
+        ];
+        inner.extend(told.renew_till.map(|till| field(8, &der::time(till))));
+        inner.extend([field(9, &der::text(&told.server.realm)), field(10, &told.server.encode())]);
+        let inner = der::element(application(if kind == AS_REP { 25 } else { 26 }), &sequence(inner));
+        let ticket = der::element(application(1), &sequence([field(0, &integer(5))]));
+        let sealed = sealed(key, usage, &inner).unwrap();
+        der::element(application(kind), &sequence([field(5, &ticket), field(6, &sealed)]))
+    }
+
+    pub(crate) fn refusal(code: i64, time: i64) -> Vec<u8> {
+        let fields = [field(4, &der::time(time)), field(6, &integer(code)), field(11, &der::text("WORDS\0"))];
+        der::element(application(KRB_ERROR), &sequence(fields))
+    }
+
+    /// What a client asks for.
+    #[derive(Debug)]
+    pub(crate) struct Asked {
+        pub(crate) first: bool,
+        pub(crate) renewal: bool,
+        pub(crate) nonce: i64,
+        pub(crate) server: Principal,
+    }
+
+    pub(crate) fn asked(bytes: &[u8]) -> Asked {
+        let outer = der::Reader::new(bytes).next().unwrap().unwrap();
+        let fields = Element::of(outer.content, der::SEQUENCE).unwrap().fields().unwrap();
+        let body = fields.require(4, der::SEQUENCE).unwrap().fields().unwrap();
+        let name = body.require(3, der::SEQUENCE).unwrap().fields().unwrap();
+        Asked {
+            first: outer.tag == application(AS_REQ),
+            renewal: body.require(0, der::BIT_STRING).unwrap().content.get(4).is_some_and(|byte| byte & 2 != 0),
+            nonce: body.integer(7).unwrap(),
+            server: Principal {
+                parts: der::texts(name.require(1, der::SEQUENCE).unwrap()).unwrap(),
+                realm: body.text(2).unwrap(),
+            },
+        }
     }
 }

@@ -21,7 +21,7 @@ use super::principal::Principal;
 /// KDCs send a client from realm to realm no longer than this.
 const MAX_REFERRALS: usize = 5;
 
-/// After a failure the KDC is left alone for so long where a ticket is still good, seconds.
+/// After a failure the KDC is left alone for so many seconds where a ticket is still good, less where it ends soon.
 const REST: i64 = 10;
 
 /// Callers that waited while a question failed get its answer, not a question of their own.
@@ -52,6 +52,8 @@ pub(super) struct Tickets {
 struct State {
     granting: Option<Credential>,
     services: HashMap<Principal, Credential>,
+    /// Until when the first ticket is used as it is, seconds since 1970.
+    rest_until: i64,
     failed: Option<(Instant, ErrorKind, String)>,
 }
 
@@ -181,7 +183,7 @@ impl Tickets {
         let now = self.now();
         let kept = state.granting.clone().filter(|kept| kept.is_usable(now));
         if let Some(kept) = &kept
-            && (!kept.is_old(now) || now < self.renew_at.load(Ordering::Relaxed))
+            && (!kept.is_old(now) || now < state.rest_until)
         {
             return Ok(kept.clone());
         }
@@ -191,8 +193,7 @@ impl Tickets {
         };
         match fresh {
             Ok(fresh) => {
-                let old = fresh.start.saturating_add(fresh.end.saturating_sub(fresh.start).saturating_mul(3) / 4);
-                self.renew_at.store(old.max(now.saturating_add(1)), Ordering::Relaxed);
+                self.rest(state, if fresh.is_old(now) { pause(&fresh, now) } else { fresh.old_at() });
                 if state.granting.as_ref().is_some_and(|before| before.end != fresh.end) {
                     tracing::debug!(principal = %self.client, "a newer Kerberos ticket is used");
                     state.services.retain(|_, ticket| !ticket.is_old(now));
@@ -201,12 +202,17 @@ impl Tickets {
                 Ok(fresh)
             }
             Err(error) => {
-                self.renew_at.store(now.saturating_add(REST), Ordering::Relaxed);
                 let Some(kept) = kept else { return Err(error) };
+                self.rest(state, pause(&kept, now));
                 tracing::warn!(principal = %self.client, error = %error.chain(), "the Kerberos ticket is old, and no newer one can be had");
                 Ok(kept)
             }
         }
+    }
+
+    fn rest(&self, state: &mut State, until: i64) {
+        state.rest_until = until;
+        self.renew_at.store(until, Ordering::Relaxed);
     }
 
     async fn log_in(&self, keytab: &Path) -> Result<Credential> {
@@ -345,9 +351,17 @@ mod code {
     pub(super) const SKEW: i64 = 37;
 }
 
+/// When to ask again for a ticket that is old.
+fn pause(ticket: &Credential, now: i64) -> i64 {
+    now.saturating_add((ticket.end.saturating_sub(now) / 4).clamp(1, REST))
+}
+
 /// Reads a file where blocking is allowed.
 async fn read<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|source| {
         Error::new(ErrorKind::Internal, "the reading of a Kerberos file ended early").with_source(source)
     })?
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ fn counted(bytes: &[u8], width: usize) -> Vec<u8> {
     [&count[4 - width..], bytes].concat()
 }
 
-fn entry(owner: &Principal, version: u8, kind: u16, key: &[u8]) -> Vec<u8> {
+pub(crate) fn entry(owner: &Principal, version: u8, kind: u16, key: &[u8]) -> Vec<u8> {
     let mut bytes = u16::try_from(owner.parts.len()).unwrap().to_be_bytes().to_vec();
     bytes.extend(counted(owner.realm.as_bytes(), 2));
     owner.parts.iter().for_each(|part| bytes.extend(counted(part.as_bytes(), 2)));
@@ -20,7 +20,7 @@ fn entry(owner: &Principal, version: u8, kind: u16, key: &[u8]) -> Vec<u8> {
     [&i32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat()
 }
 
-fn keytab(folder: &Path, entries: &[Vec<u8>]) -> PathBuf {
+pub(crate) fn keytab(folder: &Path, entries: &[Vec<u8>]) -> PathBuf {
     let file = folder.join("keytab");
     std::fs::write(&file, [&[5, 2][..], &entries.concat()].concat()).unwrap();
     file
@@ -61,7 +61,7 @@ fn the_newest_keys_of_a_principal_the_best_first() {
     );
 }
 
-fn named(name: &Principal) -> Vec<u8> {
+pub(crate) fn named(name: &Principal) -> Vec<u8> {
     let mut bytes = [0, 0, 0, 1].to_vec();
     bytes.extend(u32::try_from(name.parts.len()).unwrap().to_be_bytes());
     bytes.extend(counted(name.realm.as_bytes(), 4));
@@ -69,7 +69,7 @@ fn named(name: &Principal) -> Vec<u8> {
     bytes
 }
 
-fn ticket(owner: &Principal, server: &str, kind: u16, end: u32, flags: u32) -> Vec<u8> {
+pub(crate) fn ticket(owner: &Principal, server: &str, kind: u16, end: u32, flags: u32) -> Vec<u8> {
     let mut bytes = [named(owner), named(&principal(server))].concat();
     bytes.extend(kind.to_be_bytes());
     bytes.extend(counted(&vec![7; if kind == 18 { 32 } else { 16 }], 4));
