@@ -40,6 +40,7 @@ struct Options {
     capacity: Option<usize>,
     timeout: Option<f64>,
     max_output: Option<u64>,
+    max_memory: Option<u64>,
     keep: Option<usize>,
     pass_environment: Option<Vec<String>>,
     known_hosts: Option<Vec<PathBuf>>,
@@ -56,6 +57,7 @@ fn options(folder: &str, json: &str) -> Result<ProjectsOptions> {
     builds.capacity = given.capacity.unwrap_or(builds.capacity);
     builds.keep = given.keep.unwrap_or(builds.keep);
     builds.max_output = given.max_output.unwrap_or(builds.max_output);
+    builds.max_memory = given.max_memory;
     if let Some(seconds) = given.timeout {
         builds.timeout = duration(seconds)?;
     }

@@ -56,6 +56,7 @@ class AsyncProjects:
         capacity: How many builds may wait. Default 1,000.
         timeout: How long a build may take. Default one hour.
         max_output: How much a build may print, in bytes. Default 64 MiB.
+        max_memory: How many bytes of memory the processes of a build may hold together. Default: no bound.
         keep: How many builds of a project are remembered. Default 100.
         pass_environment: Variables that builds see besides the usual ones.
         known_hosts: Files with the keys of ssh servers. Default: those of OpenSSH.
@@ -74,6 +75,7 @@ class AsyncProjects:
         capacity: int | None = None,
         timeout: Duration | None = None,
         max_output: int | None = None,
+        max_memory: int | None = None,
         keep: int | None = None,
         pass_environment: Sequence[str] = (),
         known_hosts: Sequence[str | Path] | None = None,
@@ -87,6 +89,7 @@ class AsyncProjects:
             capacity=capacity,
             timeout=timeout,
             max_output=max_output,
+            max_memory=max_memory,
             keep=keep,
             pass_environment=pass_environment,
             known_hosts=known_hosts,
