@@ -14,7 +14,7 @@ use streampark_core::build::{
 use streampark_core::platform::{Project, Projects as Core, ProjectsOptions};
 use streampark_core::project::Push;
 use streampark_core::project::git::GitOptions;
-use streampark_core::{Result, Secret};
+use streampark_core::{Error, Result, Secret};
 use tokio::sync::Mutex;
 
 use crate::convert::{Raise as _, duration, parse, text};
@@ -45,6 +45,8 @@ struct Options {
     pass_environment: Option<Vec<String>>,
     known_hosts: Option<Vec<PathBuf>>,
     ca_file: Option<PathBuf>,
+    proxy: Option<String>,
+    proxy_password: Option<Secret>,
     maven: Option<MavenOptions>,
     artifacts: Option<String>,
     artifact_options: Option<BTreeMap<String, String>>,
@@ -66,6 +68,11 @@ fn options(folder: &str, json: &str) -> Result<ProjectsOptions> {
     }
     let mut git = GitOptions::default();
     git.ca_file = given.ca_file;
+    git.proxy_password = given.proxy_password.map(|password| password.resolve()).transpose()?;
+    if let Some(proxy) = given.proxy {
+        let parsed = proxy.parse();
+        git.proxy = Some(parsed.map_err(|_| Error::invalid("the proxy is no URL; write http://host:port"))?);
+    }
     if let Some(files) = given.known_hosts {
         git.known_hosts = files;
     }
@@ -403,8 +410,7 @@ pub(crate) fn inspect_jar(path: PathBuf) -> Pending {
     Pending::new(async move {
         let looked = tokio::task::spawn_blocking(move || Inspection::of_jar(&path)).await;
         let inspection = looked.map_err(|source| {
-            streampark_core::Error::new(streampark_core::ErrorKind::Internal, "reading a jar ended early")
-                .with_source(source)
+            Error::new(streampark_core::ErrorKind::Internal, "reading a jar ended early").with_source(source)
         })??;
         text(&inspection)
     })

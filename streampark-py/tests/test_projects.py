@@ -245,6 +245,8 @@ def test_artifacts_are_kept_at_an_address(tmp_path: Path, code: Path) -> None:
         sp.Projects(tmp_path / "other", artifacts="ftp://host/artifacts")
     with pytest.raises(sp.InvalidInputError, match="'regoin' is no option of S3"):
         sp.Projects(tmp_path / "other", artifacts="s3://bucket/artifacts", artifact_options={"regoin": "x"})
+    with pytest.raises(sp.InvalidInputError, match="a Git proxy is written http://host:port"):
+        sp.Projects(tmp_path / "other", proxy="http://me:pa55@proxy.example.com:3128")
     with pytest.raises(sp.InvalidInputError, match="holds credentials; give them as options"):
         sp.Projects(tmp_path / "other", artifacts="s3://me:pa55@bucket/artifacts")
 

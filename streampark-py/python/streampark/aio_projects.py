@@ -61,6 +61,8 @@ class AsyncProjects:
         pass_environment: Variables that builds see besides the usual ones.
         known_hosts: Files with the keys of ssh servers. Default: those of OpenSSH.
         ca_file: Certificates (PEM) to trust instead of the machine's.
+        proxy: A proxy for https and ssh alike: ``"http://user@host:port"``.
+        proxy_password: Its password; ``"env:NAME"`` and ``"file:/path"`` name its place.
         maven: How jars are found by Maven coordinates.
         artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``.
         artifact_options: Options of that store by their names in the crate ``object_store``, such as
@@ -80,6 +82,8 @@ class AsyncProjects:
         pass_environment: Sequence[str] = (),
         known_hosts: Sequence[str | Path] | None = None,
         ca_file: str | Path | None = None,
+        proxy: str | None = None,
+        proxy_password: str | None = None,
         maven: MavenBuilder | None = None,
         artifacts: str | None = None,
         artifact_options: Mapping[str, str] | None = None,
@@ -94,6 +98,8 @@ class AsyncProjects:
             pass_environment=pass_environment,
             known_hosts=known_hosts,
             ca_file=ca_file,
+            proxy=proxy,
+            proxy_password=proxy_password,
             maven=maven,
             artifacts=artifacts,
             artifact_options=artifact_options,

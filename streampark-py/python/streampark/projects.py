@@ -58,6 +58,8 @@ def projects_options(
     pass_environment: Sequence[str],
     known_hosts: Sequence[str | Path] | None,
     ca_file: str | Path | None,
+    proxy: str | None,
+    proxy_password: str | None,
     maven: MavenBuilder | None,
     artifacts: str | None,
     artifact_options: Mapping[str, str] | None,
@@ -73,6 +75,8 @@ def projects_options(
         "pass_environment": list(pass_environment),
         "known_hosts": None if known_hosts is None else [str(path) for path in known_hosts],
         "ca_file": None if ca_file is None else str(ca_file),
+        "proxy": proxy,
+        "proxy_password": proxy_password,
         "maven": None if maven is None else dataclasses.asdict(maven),
         "artifacts": artifacts,
         "artifact_options": None if artifact_options is None else dict(artifact_options),
@@ -105,6 +109,8 @@ class Projects:
         pass_environment: Variables that builds see besides the usual ones.
         known_hosts: Files with the keys of ssh servers. Default: those of OpenSSH.
         ca_file: Certificates (PEM) to trust instead of the machine's.
+        proxy: A proxy for https and ssh alike: ``"http://user@host:port"``.
+        proxy_password: Its password; ``"env:NAME"`` and ``"file:/path"`` name its place.
         maven: How jars are found by Maven coordinates.
         artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``.
         artifact_options: Options of that store by their names in the crate ``object_store``, such as
@@ -124,6 +130,8 @@ class Projects:
         pass_environment: Sequence[str] = (),
         known_hosts: Sequence[str | Path] | None = None,
         ca_file: str | Path | None = None,
+        proxy: str | None = None,
+        proxy_password: str | None = None,
         maven: MavenBuilder | None = None,
         artifacts: str | None = None,
         artifact_options: Mapping[str, str] | None = None,
@@ -138,6 +146,8 @@ class Projects:
             pass_environment=pass_environment,
             known_hosts=known_hosts,
             ca_file=ca_file,
+            proxy=proxy,
+            proxy_password=proxy_password,
             maven=maven,
             artifacts=artifacts,
             artifact_options=artifact_options,
