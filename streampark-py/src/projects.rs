@@ -298,8 +298,14 @@ impl Projects {
         self.pending(move |projects| async move { text(&projects.history(&name, limit).await?) })
     }
 
-    fn file(&self, name: String, path: String) -> Pending {
-        self.on_project(name, move |project| async move { project.file(&path).await })
+    #[pyo3(signature = (name, path, reference))]
+    fn file(&self, name: String, path: String, reference: Option<String>) -> Pending {
+        self.on_project(name, move |project| async move {
+            match reference {
+                Some(reference) => project.file_at(&reference, &path).await,
+                None => project.file(&path).await,
+            }
+        })
     }
 
     #[pyo3(signature = (name, version, path, team, actor, description))]
@@ -346,6 +352,11 @@ impl Projects {
     #[pyo3(signature = (name, version))]
     fn create_functions(&self, name: &str, version: Option<&str>) -> PyResult<Vec<String>> {
         self.0.resources().create_functions(name, version).or_raise()
+    }
+
+    #[pyo3(signature = (name, version))]
+    fn resource_users(&self, name: String, version: Option<String>) -> Pending {
+        self.pending(move |projects| async move { projects.users_of_resource(&name, version.as_deref()).await })
     }
 
     #[pyo3(signature = (name, version))]

@@ -240,6 +240,10 @@ class AsyncProjects:
         """The statements that make the functions of a resource known to SQL."""
         return self._native.create_functions(name, version)
 
+    async def resource_users(self, name: str, version: str | None = None) -> Sequence[str]:
+        """The names of the jobs that use a resource, or that version of it."""
+        return await self._native.resource_users(name, version)
+
     async def remove_resource(self, name: str, version: str | None = None) -> None:
         """Removes a version of a resource, None all; one that is used is a :class:`~streampark.ConflictError`."""
         await self._native.remove_resource(name, version)
@@ -333,9 +337,9 @@ class AsyncProject:
         """The branches and tags that the server has now."""
         return [record(RemoteRef, value) for value in json.loads(await self._native.refs(self.name))]
 
-    async def file(self, path: str) -> bytes:
-        """One file as it is where the wanted reference stands."""
-        return bytes(await self._native.file(self.name, path))
+    async def file(self, path: str, ref: str | None = None) -> bytes:
+        """One file as it is at a branch, tag or commit; None is where the wanted reference stands."""
+        return bytes(await self._native.file(self.name, path, ref))
 
     async def history(self, limit: int = 100) -> History:
         """What happened to it and its builds, newest first; empty where no engine has the projects."""

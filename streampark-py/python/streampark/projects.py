@@ -271,6 +271,10 @@ class Projects:
         """The statements that make the functions of a resource known to SQL."""
         return self._native.create_functions(name, version)
 
+    def resource_users(self, name: str, version: str | None = None) -> Sequence[str]:
+        """The names of the jobs that use a resource, or that version of it."""
+        return self._native.resource_users(name, version).wait()
+
     def remove_resource(self, name: str, version: str | None = None) -> None:
         """Removes a version of a resource, None all; one that is used is a :class:`~streampark.ConflictError`."""
         self._native.remove_resource(name, version).wait()
@@ -364,9 +368,9 @@ class Project:
         """The branches and tags that the server has now."""
         return [record(RemoteRef, value) for value in json.loads(self._native.refs(self.name).wait())]
 
-    def file(self, path: str) -> bytes:
-        """One file as it is where the wanted reference stands."""
-        return bytes(self._native.file(self.name, path).wait())
+    def file(self, path: str, ref: str | None = None) -> bytes:
+        """One file as it is at a branch, tag or commit; None is where the wanted reference stands."""
+        return bytes(self._native.file(self.name, path, ref).wait())
 
     def history(self, limit: int = 100) -> History:
         """What happened to it and its builds, newest first; empty where no engine has the projects."""

@@ -188,6 +188,9 @@ impl Builder for MavenBuilder {
         }
         output.facts = verdict::facts(&finished);
         output.facts.insert("tool".into(), format!("Maven of the {found}"));
+        if let Some(jdk) = jdk::version(self.options.java_home.as_deref(), request) {
+            output.facts.insert("jdk".into(), jdk);
+        }
         Ok(output)
     }
 }
