@@ -13,9 +13,10 @@ pub use self::options::MavenOptions;
 pub(super) use self::verdict::of as verdict_of;
 use super::builder::{BuildEvent, BuildOutput, BuildRequest, Builder};
 use super::failure::{BuildFailure, BuildFailureKind};
-use super::outputs;
+
 use super::pom::{self, Pom};
 use super::process::{self, Call};
+use super::{jdk, outputs};
 use crate::{Result, Secret, is_sensitive_key};
 
 #[cfg(test)]
