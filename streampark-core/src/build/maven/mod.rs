@@ -13,7 +13,6 @@ pub use self::options::MavenOptions;
 pub(super) use self::verdict::of as verdict_of;
 use super::builder::{BuildEvent, BuildOutput, BuildRequest, Builder};
 use super::failure::{BuildFailure, BuildFailureKind};
-
 use super::pom::{self, Pom};
 use super::process::{self, Call};
 use super::{jdk, outputs};
