@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use streampark_core::build::ProjectSpec;
+use streampark_core::platform::{Projects, ProjectsOptions};
 use streampark_core::project::git::{GitCache, GitCredentials, GitOptions, GitSource};
 use streampark_core::project::{CheckoutOptions, GitScheme, Source, SyncOptions};
 use streampark_core::{ErrorKind, Secret};
@@ -173,4 +175,26 @@ async fn a_blob_of_two_gigabytes_is_refused_by_its_size() {
         error.message(),
         "'huge.bin' of the repository is refused: it has 2147483649 bytes; a file may have 536870912"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_read_at_any_reference() {
+    let (repositories, first) = orders();
+    repositories.commit("orders", "main", "second", &[("README.md", "# Newer")]);
+    repositories.commit("orders", "dev", "elsewhere", &[("README.md", "# Elsewhere")]);
+    let server = HttpsServer::start(repositories.root(), None).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut git = GitOptions::default();
+    git.ca_file = Some(server.ca_file());
+    let projects = Projects::open(folder.path(), ProjectsOptions::default().git(git)).await.unwrap();
+    let orders = projects.put(ProjectSpec::git("orders", server.url("orders"))).await.unwrap();
+    orders.sync().await.unwrap();
+    assert_eq!(orders.file("README.md").await.unwrap(), b"# Newer");
+    for (reference, text) in [("dev", "# Elsewhere"), (first.as_str(), "# Orders"), ("main", "# Newer")] {
+        assert_eq!(orders.file_at(reference, "README.md").await.unwrap(), text.as_bytes(), "{reference}");
+    }
+    let error = orders.file_at("maim", "README.md").await.unwrap_err();
+    assert_eq!(error.message(), "no such ref: the repository has no 'maim'; the nearest name is 'main'");
+    let error = orders.file_at("--upload-pack=id", "README.md").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

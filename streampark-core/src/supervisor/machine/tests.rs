@@ -488,7 +488,7 @@ impl World {
 
 /// A place that reserves, and what a process decides that finds a run whose submission was begun there.
 fn decided(deployment: Option<&str>) -> (JobState, Vec<CallKind>) {
-    let mut world = World::new();
+    let mut world = World::new(true);
     world.wish(Wish::Start);
     let mut row = world.stored.clone();
     row.run = world.runs.get(&1).cloned();
