@@ -115,8 +115,9 @@ check-python: system venv
 	$(BIN)/python -m mypy.stubtest streampark._streampark --mypy-config-file streampark-py/pyproject.toml
 
 .PHONY: bench
-bench: system ## figures against real Flink and simulated endpoints; FIGURES="fleet noticed" for some of them
+bench: $(if $(filter fleet% noticed submit,$(FIGURES)),system,system-hadoop) ## figures against real Flink, real Hadoop and simulated endpoints; FIGURES="fleet noticed" for some of them
 	@$(flink_env)
+	$(if $(if $(FIGURES),$(filter yarn-submit yarn-again,$(FIGURES)),all),$(hadoop_env))
 	$(CARGO) build --quiet --release --locked -p streampark-tests --bins
 	target/release/bench $(FIGURES)
 

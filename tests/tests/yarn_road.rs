@@ -101,7 +101,7 @@ impl Road {
 
 /// Waits until what the job has written pleases; Flink says RUNNING before the tasks have their containers.
 async fn written(job: &Job, output: &str, wanted: impl Fn(&[Element]) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(300);
+    let deadline = Instant::now() + Duration::from_secs(600);
     loop {
         let all = elements(Path::new(output));
         if wanted(&all) {

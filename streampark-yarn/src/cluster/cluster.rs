@@ -231,7 +231,14 @@ impl Cluster for YarnCluster {
                 format!("{}ws/v1/cluster/apps/new-application", yarn.rm.base()),
             ));
         }
-        built.plan().into_iter().for_each(|step| plan.push(step));
+        let mut steps = built.plan();
+        let last = steps.pop();
+        steps.into_iter().for_each(|step| plan.push(step));
+        if ground.secure {
+            let what = "obtain a delegation token for the application";
+            plan.push(PlanStep::new(what, "GETDELEGATIONTOKEN", &ground.default_fs));
+        }
+        last.into_iter().for_each(|step| plan.push(step));
         plan.notes.extend(note);
         plan.notes.extend(built.notes.iter().cloned());
         Ok(plan)
@@ -245,15 +252,20 @@ impl Cluster for YarnCluster {
             accepted.already_there = already_there;
             accepted
         };
-        let (ground, wares) = (yarn.ground().await?, yarn.wares(None).await?);
+        let known = async { Ok((yarn.ground().await?, yarn.wares(None).await?)) };
+        let id = async {
+            match &submission.run.deployment {
+                Some(id) => Ok(id.as_str().to_owned()),
+                None => yarn.new_id().await,
+            }
+        };
+        // Side by side: an id that is not used is of no harm.
+        let ((ground, wares), found, id) =
+            futures_util::future::try_join3(known, self.find_first(&submission.run), id).await?;
         // What was sent before must not be staged again: nodes compare the times of its files.
-        if let Some(app) = self.find_first(&submission.run).await? {
+        if let Some(app) = found {
             return Ok(accepted(&app.id, true));
         }
-        let id = match &submission.run.deployment {
-            Some(id) => id.as_str().to_owned(),
-            None => yarn.new_id().await?,
-        };
         let facts = yarn.facts(ground, &wares, &id);
         let options = yarn.submission_options(&wares);
         let built = yarn.build(Deploy::Application(submission), &wares.version, &options, facts, ground).await?;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::facts::{ClusterFacts, RemoteFile, ResourceType, Visibility};
 use crate::failure::explain;
-use crate::fs::{Content, FileSystem, location_of, path_of};
+use crate::fs::{Content, FileStatus, FileSystem, location_of, path_of};
 use crate::ground::{Ground, Yarn};
 use crate::provided::walk;
 use crate::submission::{Built, Deploy, LocalTree, Request, SubmissionOptions, Upload, build, needs};
@@ -90,7 +90,7 @@ impl Yarn {
                 sent?;
             }
             drop(sending);
-            remote_files(fs, &built.staging).await
+            files_below(fs, &staging).await
         };
         match made.await {
             Ok(written) => Ok((Staged { built, folders }, written)),
@@ -104,18 +104,24 @@ impl Yarn {
     /// Submits what was staged, and waits for YARN's first word.
     pub(crate) async fn land(&self, staged: &Staged, written: &[RemoteFile], ground: &Ground) -> Result<()> {
         let fs = ground.fs.as_ref();
-        let context = match staged.built.staged(written) {
-            Ok(context) => context,
+        let prepared = match staged.built.staged(written) {
+            Ok(context) => self.application_tokens(ground).await.map(|tokens| (context, tokens)),
+            Err(error) => Err(error),
+        };
+        let (mut context, tokens) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 remove_all(fs, &staged.folders).await;
                 return Err(error);
             }
         };
+        context.tokens.clone_from(&tokens.given);
         let id = context.application_id.clone();
         if let Err(error) = self.rm.submit(&context.to_json()).await {
             if error.status() == ErrorStatus::Unknown {
                 return Err(error.with_context("application", &id));
             }
+            self.give_back(&tokens, ground).await;
             remove_all(fs, &staged.folders).await;
             return Err(error.with_context("application", &id));
         }
@@ -134,7 +140,7 @@ impl Yarn {
 
     async fn first_word(&self, id: &str) -> Option<App> {
         let deadline = Instant::now() + FIRST_WORD;
-        let mut pause = Duration::from_millis(20);
+        let mut pause = Duration::from_millis(10);
         loop {
             // The submission was taken: what fails from here on is seen by the next observation.
             let app = self.rm.app(id).await.ok().flatten();
@@ -200,17 +206,24 @@ pub(crate) async fn remote_files(fs: &dyn FileSystem, place: &str) -> Result<Vec
     let status = fs.status(&path).await?.ok_or_else(|| {
         Error::not_found(format!("'{place}' is not on the cluster; put it there before the submission"))
     })?;
-    let remote = |path: &str, size, modified_ms| RemoteFile {
+    match status.folder {
+        true => files_below(fs, &path).await,
+        false => Ok(vec![remote_file(fs, &path, &status)]),
+    }
+}
+
+fn remote_file(fs: &dyn FileSystem, path: &str, status: &FileStatus) -> RemoteFile {
+    RemoteFile {
         path: location_of(fs, path),
-        size,
-        modified_ms,
+        size: status.size,
+        modified_ms: status.modified_ms,
         resource_type: ResourceType::File,
         visibility: Visibility::Application,
-    };
-    if !status.folder {
-        return Ok(vec![remote(&path, status.size, status.modified_ms)]);
     }
-    let below = walk(fs, &path).await?.unwrap_or_default();
+}
+
+async fn files_below(fs: &dyn FileSystem, folder: &str) -> Result<Vec<RemoteFile>> {
+    let below = walk(fs, folder).await?.unwrap_or_default();
     let files = below.into_iter().filter(|(_, file)| !file.folder);
-    Ok(files.map(|(name, file)| remote(&format!("{path}/{name}"), file.size, file.modified_ms)).collect())
+    Ok(files.map(|(name, file)| remote_file(fs, &format!("{folder}/{name}"), &file)).collect())
 }

@@ -488,13 +488,11 @@ impl World {
 
 /// A place that reserves, and what a process decides that finds a run whose submission was begun there.
 fn decided(deployment: Option<&str>) -> (JobState, Vec<CallKind>) {
-    let mut world = World::new(true);
+    let mut world = World::new(false);
     world.wish(Wish::Start);
     let mut row = world.stored.clone();
     row.run = world.runs.get(&1).cloned();
-    let run = row.run.as_mut().unwrap();
-    run.unpinned = false;
-    run.run.deployment = deployment.map(crate::job::DeploymentId::new);
+    row.run.as_mut().unwrap().run.deployment = deployment.map(crate::job::DeploymentId::new);
     let capability = Capability { reserve: true, ..Capability::default() };
     let clusters = move |_: &str| Some(Facts::new(capability, Duration::from_secs(ORPHANS as u64)));
     let mut machine = Machine::new(row);

@@ -1,15 +1,19 @@
 //! The figures of `docs/benchmarks.md`, printed: `bench` prints all, `bench NAME…` those named.
 //!
-//! `fleet`, `fleet-10000`, `sync` and `queue` need no Flink; the others start a real Flink from `STREAMPARK_TEST_FLINK_1`
-//! and `STREAMPARK_TEST_FLINK_2` with the jar `STREAMPARK_TEST_JOBS_JAR` (see `make bench`).
+//! `fleet`, `fleet-10000`, `sync`, `queue` and `yarn-list` need no server; the others start a real Flink from
+//! `STREAMPARK_TEST_FLINK_1` and `STREAMPARK_TEST_FLINK_2` with the jar `STREAMPARK_TEST_JOBS_JAR`, `yarn-submit` and
+//! `yarn-again` on a real Hadoop from `STREAMPARK_TEST_HADOOP_3_5` (see `make bench`).
 
 #![allow(clippy::expect_used, clippy::panic)]
+#![recursion_limit = "256"]
 
 mod figures;
 mod fleet;
 mod noticed;
 mod projects;
 mod submit;
+mod yarn;
+mod yarn_client;
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run: make bench"))
@@ -22,6 +26,11 @@ async fn main() {
         && once == "submit-once"
     {
         return submit::once(address, jar).await;
+    }
+    if let [once, conf, lib, plugins, jar] = wanted.as_slice()
+        && once == "yarn-submit-once"
+    {
+        return yarn::once(conf, [lib.as_str(), plugins.as_str()], jar).await;
     }
     if let [once, jar] = wanted.as_slice()
         && once == "inspect-once"
@@ -47,6 +56,21 @@ async fn main() {
         let jar = variable("STREAMPARK_TEST_JOBS_JAR");
         for (name, home) in [("1.20", "STREAMPARK_TEST_FLINK_1"), ("2.3", "STREAMPARK_TEST_FLINK_2")] {
             submit::run(name, &variable(home), &jar, 9).await;
+        }
+    }
+    if wants("yarn-list", true) {
+        yarn::list(1_000).await;
+    }
+    for (figure, by_default) in [("yarn-submit", true), ("yarn-again", false)] {
+        if !wants(figure, by_default) {
+            continue;
+        }
+        let (hadoop, jar) = (variable("STREAMPARK_TEST_HADOOP_3_5"), variable("STREAMPARK_TEST_JOBS_JAR"));
+        for (name, home) in [("1.20", "STREAMPARK_TEST_FLINK_1"), ("2.3", "STREAMPARK_TEST_FLINK_2")] {
+            match figure {
+                "yarn-submit" => yarn::submit(name, &hadoop, &variable(home), &jar, 5).await,
+                _ => yarn::again(name, &hadoop, &variable(home), &jar, 20).await,
+            }
         }
     }
     if wants("sync", true) {
