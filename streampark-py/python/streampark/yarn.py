@@ -287,13 +287,13 @@ class YarnCluster(Cluster):
         """Like :meth:`session_state`, awaited."""
         return _session_of(await self._yarn.session_status(name))
 
-    def stop_session(self, name: str) -> None:
-        """Stops a session; one that does not run is no error."""
-        self._yarn.stop_session(name).wait()
+    def stop_session(self, name: str, *, kill: bool = False) -> None:
+        """Stops a session: by Flink itself, then by YARN; with ``kill`` by YARN at once. One that does not run is no error."""
+        self._yarn.stop_session(name, kill).wait()
 
-    async def stop_session_async(self, name: str) -> None:
+    async def stop_session_async(self, name: str, *, kill: bool = False) -> None:
         """Like :meth:`stop_session`, awaited."""
-        await self._yarn.stop_session(name)
+        await self._yarn.stop_session(name, kill)
 
     def __repr__(self) -> str:
         return f"YarnCluster({self.info().location!r})"
