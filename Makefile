@@ -67,8 +67,9 @@ test-flink: system venv ## against real Flink, both major versions
 .PHONY: test-projects
 test-projects: system-projects ## real Git servers, Maven and Gradle builds; what they build runs on real Flink
 	@$(flink_env)
+	export STREAMPARK_TEST_S3="$$($(SERVERS)/s3.sh)"
 	$(TALLY) test-projects \
-		-- $(CARGO) test --locked --no-fail-fast -p streampark-core --features git,objects --lib \
+		-- $(CARGO) test --locked --no-fail-fast -p streampark-core --features git,s3 --lib \
 		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'projects*'
 
 .PHONY: test-yarn

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import sys
+import time
+import types
 import zipfile
 from pathlib import Path
 
@@ -158,3 +161,119 @@ def test_a_push_builds_what_it_concerns(tmp_path: Path) -> None:
         assert (build.record().project, build.record().actor) == ("orders", "ada")
         with pytest.raises(sp.AuthenticationError):
             projects.pushed(headers, body, "another")
+
+
+def test_a_run_keeps_its_artifact_and_goes_back_to_it(tmp_path: Path, code: Path, cluster: sp.MemoryCluster) -> None:
+    with (
+        sp.Projects(tmp_path / "data") as projects,
+        sp.StreamPark(clusters={"dev": cluster}, cache=tmp_path / "cache", projects=projects) as platform,
+    ):
+        orders = projects.acting_as("ada").put(spec(code))
+        first = orders.build().artifacts()[0]
+        program = sp.JarProgram(sp.ModuleRef("orders"), entry_class="com.acme.Orders")
+        job = platform.jobs.create("orders", program, cluster="dev")
+        job.start()
+        job.wait_for("RUNNING", timeout=30)
+        jar(code / "made.jar", "another")
+        second = orders.build().artifacts()[0]
+        assert second.id != first.id
+        cluster.fail(job.runs(1)[0].flink_job, "boom")
+        wait_for_run(job, 2)
+        assert artifact_of(job) == first.id, "nobody asked for new code"
+        job.restart()
+        wait_for_run(job, 3)
+        assert artifact_of(job) == second.id
+        (pin,) = job.runs()[0].pins
+        assert pin.named == sp.ModuleRef("orders")
+        assert pin.facts["artifact"] == second.id
+        with pytest.raises(sp.NotFoundError, match="no run 9 of the job is remembered; there are 3, 2, 1"):
+            job.roll_back(9)
+        job.roll_back(1)
+        wait_for_run(job, 4)
+        assert artifact_of(job) == first.id
+        exact = job.spec().program
+        assert isinstance(exact, sp.JarProgram)
+        assert isinstance(exact.jar, sp.ModuleRef)
+        assert exact.jar.artifact == first.id
+        assert exact.jar.build == first.build
+
+
+def wait_for_run(job: sp.Job, generation: int) -> None:
+    deadline = time.monotonic() + 60
+    while job.runs(1)[0].generation != generation or job.status().state != "RUNNING":
+        assert time.monotonic() < deadline, job.history()
+        time.sleep(0.05)
+
+
+def artifact_of(job: sp.Job) -> str:
+    origin = job.origin()
+    assert origin is not None
+    return origin.artifact.id
+
+
+def test_the_history_tells_of_builds(tmp_path: Path, code: Path) -> None:
+    with sp.Projects(tmp_path / "data") as projects:
+        orders = projects.acting_as("ada").put(spec(code))
+        assert list(orders.history()) == []
+        with sp.StreamPark(projects=projects) as platform:
+            orders.sync()
+            orders.build().wait()
+            (code / "build.sh").write_text("#!/bin/sh\nsleep 600\n", encoding="utf-8")
+            slow = orders.build(actor="bob")
+            slow.cancel("cleo")
+            assert slow.record().ended_by == "cleo"
+            deadline = time.monotonic() + 60
+            while "build_cancelled" not in [event.kind for event in orders.history()]:
+                assert time.monotonic() < deadline, orders.history()
+                time.sleep(0.05)
+            told = [(event.kind, event.actor) for event in orders.history()]
+            assert told[-1] == ("project_synced", "ada")
+            assert ("build_queued", "ada") in told
+            assert ("build_succeeded", "supervisor") in told
+            assert told[0] == ("build_cancelled", "cleo")
+            newest = platform.history(kinds=["build_cancelled"])[0]
+            assert newest.data["build"] == slow.id
+            assert newest.message == "a build of 'orders' was cancelled"
+
+
+def test_artifacts_are_kept_at_an_address(tmp_path: Path, code: Path) -> None:
+    place = tmp_path / "elsewhere"
+    with sp.Projects(tmp_path / "data", artifacts=place.as_uri()) as projects:
+        artifact = projects.put(spec(code)).build().artifacts()[0]
+        assert projects.jar(artifact.id).is_relative_to(place)
+    with pytest.raises(sp.InvalidInputError, match="the artifacts cannot be kept at ftp://"):
+        sp.Projects(tmp_path / "other", artifacts="ftp://host/artifacts")
+    with pytest.raises(sp.InvalidInputError, match="'regoin' is no option of S3"):
+        sp.Projects(tmp_path / "other", artifacts="s3://bucket/artifacts", artifact_options={"regoin": "x"})
+    with pytest.raises(sp.InvalidInputError, match="holds credentials; give them as options"):
+        sp.Projects(tmp_path / "other", artifacts="s3://me:pa55@bucket/artifacts")
+
+
+def test_progress_is_a_bar_where_tqdm_is_and_plain_lines_where_not(
+    tmp_path: Path, code: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: list[dict[str, object]] = []
+
+    class Bar:
+        total: int = 0
+        n: int = 0
+
+        def __init__(self, **words: object) -> None:
+            made.append(words)
+
+        def refresh(self) -> None:
+            made.append({"n": self.n, "total": self.total})
+
+        def close(self) -> None:
+            made.append({"closed": True})
+
+    tqdm = types.ModuleType("tqdm.auto")
+    tqdm.tqdm = Bar  # type: ignore[attr-defined]
+    with sp.Projects(tmp_path / "data") as projects:
+        orders = projects.put(spec(code))
+        for known, bars in ((None, 0), (tqdm, 1)):
+            monkeypatch.setitem(sys.modules, "tqdm", types.ModuleType("tqdm") if known else None)
+            monkeypatch.setitem(sys.modules, "tqdm.auto", known)
+            assert orders.build(fresh=True).show().state == "SUCCEEDED"
+            assert "building" in capsys.readouterr().out.splitlines()
+            assert made.count({"closed": True}) == bars

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,61 @@ def test_identities_hide_their_secrets() -> None:
         sp.Identity.header("alice", "x-token", "t"),
     ):
         sp.YarnCluster("http://rm:8088", identity=other)
+
+
+def test_kerberos_says_what_is_wrong(tmp_path: Path) -> None:
+    conf = tmp_path / "krb5.conf"
+    conf.write_text("[libdefaults]\n default_realm = R\n")
+    with pytest.raises(sp.NotFoundError, match="the keytab cannot be read; check its path and its rights"):
+        identity = sp.Identity.kerberos("alice", keytab=tmp_path / "absent", krb5_conf=conf)
+        sp.YarnCluster("http://rm:8088", identity=identity)
+    with pytest.raises(sp.InvalidInputError, match="keytab is given without kerberos.principal; name whose key it is"):
+        sp.YarnCluster("http://rm:8088", identity=sp.Identity.kerberos(keytab="/a", krb5_conf=conf))
+    identity = sp.Identity.kerberos("alice@R", ccache="FILE:/nowhere", krb5_conf=conf, timeout="2 s")
+    assert repr(identity) == "Identity.kerberos('alice@R')"
+    told = sp.YarnCluster("http://rm:8088", identity=identity).diagnose()
+    assert told.checks[0].what == "Kerberos"
+    assert told.checks[0].message.startswith("the Kerberos credential cache cannot be read; get a ticket by kinit")
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """Lets nobody in without today's token."""
+
+    def do_GET(self) -> None:
+        good = self.headers.get("X-Vendor") == "token 2" and "doAs=bob" in self.path
+        body = b'{"clusterInfo": {"haState": "ACTIVE", "resourceManagerVersion": "3.4.2"}}' if good else b""
+        self.send_response(200 if good else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+async def test_a_vendors_way_to_prove_who_we_are() -> None:
+    asked: list[sp.HadoopRequest] = []
+
+    def headers(request: sp.HadoopRequest) -> dict[str, str]:
+        asked.append(request)
+        return {"X-Vendor": f"token {len(asked)}"}
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        cluster = sp.YarnCluster(address, identity=sp.Identity.custom("alice", headers), proxy_user="bob")
+        told = await cluster.diagnose_async()
+        server.shutdown()
+    assert told.checks[0].message == f"{address}/ is active, Hadoop 3.4.2, asked as bob by alice"
+    assert [request.refused for request in asked[:2]] == [False, True]
+    assert asked[0].service == "resource_manager"
+    assert asked[0].url == f"{address}/ws/v1/cluster/info"
+
+    def broken(request: sp.HadoopRequest) -> dict[str, str]:
+        raise ValueError("no token today")
+
+    told = sp.YarnCluster(address, identity=sp.Identity.custom("alice", broken)).diagnose()
+    assert "no token today" in told.checks[0].message
 
 
 async def test_what_cannot_be_reached_is_told() -> None:

@@ -43,6 +43,7 @@ pub(crate) struct Refusal<'a> {
     pub(crate) content_type: Option<&'a str>,
     pub(crate) body: &'a [u8],
     pub(crate) changes_something: bool,
+    pub(crate) negotiates: bool,
 }
 
 impl Refusal<'_> {
@@ -99,7 +100,22 @@ impl Refusal<'_> {
             );
         }
         match self.status {
+            401 if self.negotiates => Error::new(
+                ErrorKind::Unauthenticated,
+                "the server wants a Kerberos ticket; give a principal and its keytab, or a credential cache, by the option \
+                 kerberos",
+            ),
             401 => unauthenticated(),
+            403 if text.contains("Clock skew too great") => Error::new(
+                ErrorKind::Unauthenticated,
+                "the server's clock and the KDC's are more than 300 s apart, so it refuses our Kerberos ticket; set the \
+                 clocks by a time server",
+            ),
+            403 if text.contains("GSSException") => {
+                let from = text.get(text.find("GSSException").unwrap_or_default()..).unwrap_or_default();
+                let reason = from.split(['<', '\n', '\r']).next().unwrap_or_default().trim();
+                Error::new(ErrorKind::Unauthenticated, format!("the server cannot take our Kerberos ticket: {reason}"))
+            }
             403 if line.starts_with("The default static user cannot") => Error::new(
                 ErrorKind::Unauthenticated,
                 "the cluster is secure, but its web interface does not ask who we are, so everybody is 'dr.who' and \
@@ -246,6 +262,7 @@ mod tests {
             content_type: Some(content_type),
             body: body.as_bytes(),
             changes_something: true,
+            negotiates: content_type == "negotiate",
         };
         refusal.into_error()
     }
@@ -298,6 +315,31 @@ mod tests {
             "Unauthorized attempt to kill appid application_1_0001 by remote user bob",
         );
         assert_eq!(kill.message(), "Unauthorized attempt to kill appid application_1_0001 by remote user bob");
+    }
+
+    #[test]
+    fn a_ticket_that_is_asked_for_or_not_taken() {
+        let ask = error(Service::ResourceManager, 401, "negotiate", "<html></html>");
+        assert_eq!(
+            ask.message(),
+            "the server wants a Kerberos ticket; give a principal and its keytab, or a credential cache, by the option kerberos"
+        );
+        let page = "<tr><td>GSSException: Failure unspecified at GSS-API level (Mechanism level: {})</td></tr>";
+        let skew = error(Service::FileSystem, 403, "text/html", &page.replace("{}", "Clock skew too great (37)"));
+        assert_eq!(
+            skew.message(),
+            "the server's clock and the KDC's are more than 300 s apart, so it refuses our Kerberos ticket; set the clocks \
+             by a time server"
+        );
+        let old = error(Service::FileSystem, 403, "text/html", &page.replace("{}", "Checksum failed"));
+        assert_eq!(
+            (old.kind(), old.message()),
+            (
+                ErrorKind::Unauthenticated,
+                "the server cannot take our Kerberos ticket: GSSException: Failure unspecified at GSS-API level (Mechanism \
+                 level: Checksum failed)"
+            )
+        );
     }
 
     #[test]

@@ -106,6 +106,11 @@ impl Yarn {
         })
     }
 
+    /// A property of the Hadoop configuration folder.
+    pub(crate) fn hadoop_property(&self, name: &str) -> Option<String> {
+        self.hadoop.get(name)
+    }
+
     pub(crate) async fn ground(&self) -> Result<&Ground> {
         self.ground.get_or_try_init(|| self.learn()).await
     }

@@ -85,6 +85,8 @@ pub(crate) struct Answer {
     pub(crate) location: Option<String>,
     pub(crate) body: Bytes,
     pub(crate) changes_something: bool,
+    /// Whether a Kerberos ticket was asked for.
+    pub(crate) negotiates: bool,
 }
 
 impl Answer {
@@ -104,6 +106,7 @@ impl Answer {
             content_type: self.content_type.as_deref(),
             body: &self.body,
             changes_something: self.changes_something,
+            negotiates: self.negotiates,
         }
         .into_error()
     }
@@ -223,8 +226,9 @@ impl Http {
             if !cookies.is_empty() {
                 self.authenticator.cookies(&target, &cookies);
             }
+            let schemes = texts(response.headers(), WWW_AUTHENTICATE);
+            let negotiates = schemes.iter().any(|scheme| scheme.to_ascii_lowercase().starts_with("negotiate"));
             if status == StatusCode::UNAUTHORIZED && attempt < 3 && repeatable {
-                let schemes = texts(response.headers(), WWW_AUTHENTICATE);
                 let challenge = Challenge { status: status.as_u16(), schemes, attempt };
                 if self.authenticator.refused(&target, &challenge).await.map_err(told)? {
                     attempt += 1;
@@ -238,7 +242,8 @@ impl Http {
             let status = status.as_u16();
             let (method, url, micros) = (&request.method, without_query(&request.url), begun.elapsed().as_micros());
             tracing::trace!(%method, url, status, micros = micros as u64, "answered");
-            return Ok(Answer { service: request.service, status, content_type, location, body, changes_something });
+            let service = request.service;
+            return Ok(Answer { service, status, content_type, location, body, changes_something, negotiates });
         }
     }
 

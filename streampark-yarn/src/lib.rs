@@ -21,6 +21,7 @@ mod provided;
 mod registry;
 mod session;
 pub mod submission;
+mod tokens;
 mod wire;
 
 pub use auth::{Authenticator, Challenge, KerberosOptions, Proof, Service, Simple, StaticHeader, Target};

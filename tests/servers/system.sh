@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # system.sh [hadoop|projects]: checks that what the demo and the tests need is on this machine, with "hadoop" also Maven,
-# with "projects" also Maven, Gradle, Git and an ssh server. As root on Debian or Ubuntu it
+# curl and MIT's Kerberos, with "projects" also Maven, Gradle, Git and an ssh server. As root on Debian or Ubuntu it
 # installs what is missing; elsewhere it ends with one line that names what is missing and the command that installs it.
 # Needed: a C compiler, Rust, Python 3.9 with venv, and a JDK 11 or 17 (the jar jobs are compiled here).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -36,6 +36,12 @@ look() {
     if [ -n "$target" ] && ! command -v mvn >/dev/null; then
         missing+=(Maven)
         packages+=(maven)
+    fi
+    if [ "$target" = hadoop ]; then
+        command -v curl >/dev/null || { missing+=(curl); packages+=(curl); }
+        command -v kinit >/dev/null || { missing+=("Kerberos' tools"); packages+=(krb5-user); }
+        [ -x /usr/sbin/krb5kdc ] || { missing+=("a Kerberos KDC"); packages+=(krb5-kdc); }
+        [ -x /usr/sbin/kadmin.local ] || { missing+=("a Kerberos KDC's tools"); packages+=(krb5-admin-server); }
     fi
     if [ "$target" = projects ]; then
         command -v gradle >/dev/null || { missing+=(Gradle); packages+=(gradle); }

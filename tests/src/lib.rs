@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod git_host;
 pub mod git_server;
 pub mod hadoop;
+pub mod kerberos;
 pub mod output;
 pub mod process;
 pub mod proxy;

@@ -94,9 +94,9 @@ from streampark.records import (
     Message,
     Observation,
     Operation,
+    Pin,
     Plan,
     RestorePoint,
-    Pin,
     Run,
     SpecVersion,
 )
@@ -114,7 +114,15 @@ from streampark.spec import (
     SqlProgram,
 )
 from streampark.stores import MemoryStore, SqliteStore
-from streampark.yarn import Check, CollectedDistributions, Diagnosis, Identity, SessionState, YarnCluster
+from streampark.yarn import (
+    Check,
+    CollectedDistributions,
+    Diagnosis,
+    HadoopRequest,
+    Identity,
+    SessionState,
+    YarnCluster,
+)
 
 _logging.getLogger(__name__).addHandler(_logging.NullHandler())
 
@@ -172,6 +180,7 @@ __all__ = [
     "Fault",
     "FlinkHint",
     "GradleBuilder",
+    "HadoopRequest",
     "History",
     "Identity",
     "Inspection",
@@ -202,6 +211,7 @@ __all__ = [
     "Operation",
     "Origin",
     "PermissionDeniedError",
+    "Pin",
     "Plan",
     "Program",
     "ProgramError",
@@ -217,7 +227,6 @@ __all__ = [
     "RestoreOptions",
     "RestorePoint",
     "Revision",
-    "Pin",
     "Run",
     "SessionState",
     "SpecVersion",

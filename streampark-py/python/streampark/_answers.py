@@ -20,13 +20,13 @@ from streampark.records import (
     Message,
     Observation,
     Operation,
+    Pin,
     Plan,
     RestorePoint,
-    Pin,
     Run,
     SpecVersion,
 )
-from streampark.spec import JobSpec, dependency_of
+from streampark.spec import JobSpec, plain_dependency
 
 
 def failure_of(value: Mapping[str, Any]) -> Failure:
@@ -63,7 +63,7 @@ def run_of(value: Mapping[str, Any]) -> Run:
 
 def pin_of(value: Mapping[str, Any]) -> Pin:
     """The pin in a native answer."""
-    return record(Pin, value, named=dependency_of, exact=each(dependency_of))
+    return record(Pin, value, named=plain_dependency, exact=each(plain_dependency))
 
 
 def event_of(value: Mapping[str, Any]) -> Event:

@@ -27,9 +27,9 @@ __all__ = [
     "Message",
     "Observation",
     "Operation",
+    "Pin",
     "Plan",
     "RestorePoint",
-    "Pin",
     "Run",
     "SpecVersion",
 ]

@@ -309,7 +309,7 @@ def _plain(value: Any) -> Any:
     return plain
 
 
-def dependency_of(value: Any) -> Dependency:
+def plain_dependency(value: Any) -> Dependency:
     """The dependency in plain data."""
     if isinstance(value, str):
         return value
@@ -322,7 +322,7 @@ def dependency_of(value: Any) -> Dependency:
 
 def _program(value: dict[str, Any]) -> Program:
     if "jar" in value:
-        return JarProgram(dependency_of(value["jar"]), value.get("entry_class"), value.get("args", ()))
+        return JarProgram(plain_dependency(value["jar"]), value.get("entry_class"), value.get("args", ()))
     if "custom" in value:
         return CustomProgram(value["custom"], {k: v for k, v in value.items() if k != "custom"})
     return SqlProgram(**value)
@@ -335,13 +335,13 @@ def program_to_json(program: Program) -> str:
 
 def dependency_of(text: str) -> Dependency:
     """The dependency in JSON of the native half."""
-    return dependency_of(json.loads(text))
+    return plain_dependency(json.loads(text))
 
 
 def _spec(value: dict[str, Any]) -> JobSpec:
     fields = dict(value)
     fields["program"] = _program(fields["program"])
-    fields["dependencies"] = [dependency_of(item) for item in fields.get("dependencies", [])]
+    fields["dependencies"] = [plain_dependency(item) for item in fields.get("dependencies", [])]
     if "restart" in fields:
         fields["restart"] = RestartPolicy(**fields["restart"])
     if "restore" in fields:

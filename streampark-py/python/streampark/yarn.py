@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,24 @@ from streampark import _streampark
 from streampark._read import Duration, record, seconds
 from streampark.clusters import Cluster, RegisteredCluster
 
-__all__ = ["Check", "CollectedDistributions", "Diagnosis", "Identity", "SessionState", "YarnCluster"]
+__all__ = ["Check", "CollectedDistributions", "Diagnosis", "HadoopRequest", "Identity", "SessionState", "YarnCluster"]
+
+
+@dataclass(frozen=True)
+class HadoopRequest:
+    """A request for which an identity of the user's own gives headers.
+
+    Args:
+        service: ``"resource_manager"``, ``"node_manager"`` or ``"file_system"``.
+        method: The HTTP method.
+        url: The address with its query.
+        refused: Whether the headers that were given before were answered with 401.
+    """
+
+    service: str
+    method: str
+    url: str
+    refused: bool
 
 
 @dataclass(frozen=True)
@@ -27,6 +44,7 @@ class Identity:
 
     kind: str
     details: tuple[tuple[str, str], ...] = field(repr=False)
+    headers: Callable[[HadoopRequest], Mapping[str, str]] | None = field(default=None, repr=False)
 
     @staticmethod
     def simple(user: str) -> Identity:
@@ -53,11 +71,60 @@ class Identity:
         """Any header, for a vendor's own way."""
         return Identity("header", (("user", user), ("name", name), ("value", value)))
 
+    @staticmethod
+    def kerberos(
+        principal: str | None = None,
+        *,
+        keytab: str | Path | None = None,
+        ccache: str | Path | None = None,
+        krb5_conf: str | Path | None = None,
+        user: str | None = None,
+        timeout: Duration | None = None,
+    ) -> Identity:
+        """Kerberos tickets (SPNEGO), from a keytab or a credential cache; no library of the system is needed.
+
+        Args:
+            principal: Who we are: ``"alice@EXAMPLE.ORG"``. Default: the owner of the credential cache.
+            keytab: The file with the principal's key.
+            ccache: The credential cache. Default: ``KRB5CCNAME``, ``krb5.conf``, ``/tmp/krb5cc_<user id>``.
+            krb5_conf: Default: ``KRB5_CONFIG``, then ``/etc/krb5.conf``.
+            user: The short name, where Hadoop's ``auth_to_local`` makes another one than the principal's first part.
+            timeout: How long one KDC may take. Default 3 s.
+        """
+        words = {"principal": principal, "keytab": keytab, "ccache": ccache, "krb5_conf": krb5_conf, "user": user}
+        details = [(name, str(word)) for name, word in words.items() if word is not None]
+        if timeout is not None:
+            details.append(("timeout", f"{round(seconds(timeout) * 1000)} ms"))
+        return Identity("kerberos", tuple(details))
+
+    @staticmethod
+    def custom(user: str, headers: Callable[[HadoopRequest], Mapping[str, str]]) -> Identity:
+        """Headers from a function of your own, asked for each request: a vendor's way to prove who we are.
+
+        The function may block: it runs on a thread of its own, one call at a time. After a 401 it is asked once more.
+
+        Args:
+            user: The short name of the user whom the headers prove.
+            headers: Gives the headers of a request, by their names.
+        """
+        return Identity("custom", (("user", user),), headers)
+
     def _json(self) -> str:
         return json.dumps({"kind": self.kind, **dict(self.details)})
 
+    def _function(self) -> Callable[[str], str | None] | None:
+        headers = self.headers
+        if headers is None:
+            return None
+
+        def give(request: str) -> str | None:
+            return json.dumps(dict(headers(HadoopRequest(**json.loads(request)))))
+
+        return give
+
     def __repr__(self) -> str:
-        return f"Identity.{self.kind}({dict(self.details)['user']!r})"
+        details = dict(self.details)
+        return f"Identity.{self.kind}({details.get('user') or details.get('principal') or ''!r})"
 
 
 @dataclass(frozen=True)
@@ -153,6 +220,7 @@ class YarnCluster(Cluster):
         *resource_managers: The web addresses of the ResourceManagers, for example ``"http://rm:8088/"``.
         hadoop_conf: A folder with ``core-site.xml``, ``hdfs-site.xml`` and ``yarn-site.xml``.
         identity: Who we are. Default: the user's name, without proof.
+        proxy_user: The user in whose name everything is done (``doAs``); the cluster must let us.
         user: The user who owns applications and files. Default: ``HADOOP_USER_NAME``, ``USER``, the process's own.
         default_fs: ``fs.defaultFS`` as the cluster spells it.
         web_hdfs: The web addresses of the NameNodes, or of an HttpFS server.
@@ -182,6 +250,7 @@ class YarnCluster(Cluster):
         *resource_managers: str,
         hadoop_conf: str | Path | None = None,
         identity: Identity | None = None,
+        proxy_user: str | None = None,
         user: str | None = None,
         default_fs: str | None = None,
         web_hdfs: Sequence[str] = (),
@@ -225,6 +294,7 @@ class YarnCluster(Cluster):
         options.update({name: str(folder) for name, folder in folders.items() if folder is not None})
         words = {
             "user": user,
+            "proxy_user": proxy_user,
             "default_fs": default_fs,
             "staging": staging,
             "flink_version": flink_version,
@@ -240,7 +310,8 @@ class YarnCluster(Cluster):
             "orphan_timeout": orphan_timeout,
         }
         options.update({name: f"{round(seconds(time) * 1000)} ms" for name, time in times.items() if time is not None})
-        self._yarn = _streampark.Yarn(json.dumps(options), None if identity is None else identity._json())  # pyright: ignore[reportPrivateUsage]
+        who, function = (None, None) if identity is None else (identity._json(), identity._function())  # pyright: ignore[reportPrivateUsage]
+        self._yarn = _streampark.Yarn(json.dumps(options), who, function)
 
     def _native(self) -> _streampark.Cluster:
         return self._yarn.cluster()

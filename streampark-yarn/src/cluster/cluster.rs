@@ -231,7 +231,14 @@ impl Cluster for YarnCluster {
                 format!("{}ws/v1/cluster/apps/new-application", yarn.rm.base()),
             ));
         }
-        built.plan().into_iter().for_each(|step| plan.push(step));
+        let mut steps = built.plan();
+        let last = steps.pop();
+        steps.into_iter().for_each(|step| plan.push(step));
+        if ground.secure {
+            let what = "obtain a delegation token for the application";
+            plan.push(PlanStep::new(what, "GETDELEGATIONTOKEN", &ground.default_fs));
+        }
+        last.into_iter().for_each(|step| plan.push(step));
         plan.notes.extend(note);
         plan.notes.extend(built.notes.iter().cloned());
         Ok(plan)

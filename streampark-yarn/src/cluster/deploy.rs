@@ -104,18 +104,24 @@ impl Yarn {
     /// Submits what was staged, and waits for YARN's first word.
     pub(crate) async fn land(&self, staged: &Staged, written: &[RemoteFile], ground: &Ground) -> Result<()> {
         let fs = ground.fs.as_ref();
-        let context = match staged.built.staged(written) {
-            Ok(context) => context,
+        let prepared = match staged.built.staged(written) {
+            Ok(context) => self.application_tokens(ground).await.map(|tokens| (context, tokens)),
+            Err(error) => Err(error),
+        };
+        let (mut context, tokens) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 remove_all(fs, &staged.folders).await;
                 return Err(error);
             }
         };
+        context.tokens.clone_from(&tokens.given);
         let id = context.application_id.clone();
         if let Err(error) = self.rm.submit(&context.to_json()).await {
             if error.status() == ErrorStatus::Unknown {
                 return Err(error.with_context("application", &id));
             }
+            self.give_back(&tokens, ground).await;
             remove_all(fs, &staged.folders).await;
             return Err(error.with_context("application", &id));
         }

@@ -89,6 +89,7 @@ impl fmt::Display for Diagnosis {
     }
 }
 
+const WHO: &str = "Kerberos";
 const RM: &str = "ResourceManager";
 const SUBMISSIONS: &str = "submissions by REST";
 const QUEUE: &str = "queue";
@@ -106,12 +107,21 @@ impl YarnCluster {
     pub async fn diagnose(&self) -> Diagnosis {
         let mut told = Diagnosis::default();
         let yarn = &self.inner.yarn;
+        match yarn.http.authenticator.describe().await {
+            Ok(None) => {}
+            Ok(Some(who)) => told.add(WHO, Finding::Good, who),
+            Err(error) => {
+                told.add(WHO, Finding::Bad, error.chain());
+                told.skip(&[RM, SUBMISSIONS, QUEUE, NODES, MEMORY, FILES, STAGING, CLOCK, HADOOP, FLINK]);
+                return told;
+            }
+        }
         let info = told.note(RM, yarn.rm.active_info().await, |info| {
             format!(
                 "{} is active, Hadoop {}, asked as {}",
                 yarn.rm.base(),
                 info.resource_manager_version,
-                yarn.http.user()
+                yarn.http.identity()
             )
         });
         if info.is_none() {

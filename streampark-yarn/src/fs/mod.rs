@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use streampark_core::{Error, Result};
+use streampark_core::{Error, Result, Secret};
 
 pub use local::SharedFolder;
 #[cfg(feature = "objects")]
@@ -123,6 +123,25 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Those of the file system.
     async fn set_mode(&self, path: &str, mode: u32) -> Result<()>;
+
+    /// A new delegation token for an application of a secure cluster, in Hadoop's URL-safe text; None where the file
+    /// system needs none. Default: None.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    async fn delegation_token(&self, renewer: &str) -> Result<Option<Secret>> {
+        let _ = renewer;
+        Ok(None)
+    }
+
+    /// Cancels a delegation token that no application got. Default: nothing is done.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    async fn cancel_token(&self, token: &Secret) -> Result<()> {
+        let _ = token;
+        Ok(())
+    }
 }
 
 /// The path of `location` on this file system: a path as it is, or one with the file system's own scheme.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use reqwest::{Body, Method};
 use serde::Deserialize;
-use streampark_core::{Error, ErrorKind, ErrorStatus, Result};
+use streampark_core::{Error, ErrorKind, ErrorStatus, Result, Secret};
 use tokio_util::io::ReaderStream;
 use url::Url;
 
@@ -96,6 +96,18 @@ struct Place {
 #[serde(rename_all = "PascalCase")]
 struct Home {
     path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TokenAnswer {
+    token: TokenText,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenText {
+    url_string: Secret,
 }
 
 impl WebHdfs {
@@ -317,6 +329,18 @@ impl FileSystem for WebHdfs {
         let query = [("permission", &*Self::mode(mode))];
         let answer = self.call(Method::PUT, path, "SETPERMISSION", &query).await.and_then(Answer::success);
         answer.map(|_| ()).map_err(|e| told(repeatable(e), "hdfs.chmod", path))
+    }
+
+    async fn delegation_token(&self, renewer: &str) -> Result<Option<Secret>> {
+        let answer = self.call(Method::GET, "/", "GETDELEGATIONTOKEN", &[("renewer", renewer)]).await;
+        let token = answer.and_then(|answer| answer.json::<TokenAnswer>());
+        token.map(|answer| Some(answer.token.url_string)).map_err(|e| e.with_operation("hdfs.token"))
+    }
+
+    async fn cancel_token(&self, token: &Secret) -> Result<()> {
+        let query = [("token", token.expose())];
+        let answer = self.call(Method::PUT, "/", "CANCELDELEGATIONTOKEN", &query).await.and_then(Answer::success);
+        answer.map(|_| ()).map_err(|e| repeatable(e).with_operation("hdfs.token"))
     }
 }
 

@@ -122,11 +122,12 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    /// A job that runs the newest build of a module, or one that names nothing.
+    fn new(names: bool) -> Self {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let program = ProgramSpec::Custom { kind: "nothing".to_owned(), options: serde_json::Map::new() };
         let mut spec = JobSpec::new("orders", program).cluster("dev").alert("people");
-        spec.dependencies = vec![Dependency::Module(ModuleRef::new("shop"))];
+        spec.dependencies = names.then(|| Dependency::Module(ModuleRef::new("shop"))).into_iter().collect();
         let row = JobRow::new(JobRecord::new(JobId::from_u128(1), "orders", now), spec, None);
         Self {
             now,
@@ -189,7 +190,10 @@ impl World {
             if let Call::Submit(run) = call {
                 let intent = self.runs.get(&run.key.generation).expect("an intent is stored before it is sent");
                 assert_eq!(intent.phase, RunPhase::Intended);
-                assert!(!intent.unpinned && intent.pins.len() == 1, "what is sent is written down: {intent:?}");
+                assert!(
+                    !intent.unpinned && intent.pins.len() == self.machine.spec.dependencies.len(),
+                    "what is sent is written down: {intent:?}"
+                );
             }
         }
         let incarnation = self.incarnation;
@@ -205,7 +209,8 @@ impl World {
             Some(known) => assert!(known.unpinned || known.pins == run.pins, "{known:?} became {run:?}"),
             None => {
                 let before = generation.checked_sub(1).and_then(|before| self.runs.get(&before));
-                if let Some(before) = before.filter(|before| !before.unpinned && !self.wished) {
+                let pinned = |before: &&RunRecord| !before.unpinned && !before.pins.is_empty();
+                if let Some(before) = before.filter(pinned).filter(|_| !self.wished) {
                     assert_eq!((&run.pins, run.unpinned), (&before.pins, false), "nobody asked for new code");
                 }
                 self.wished = false;
@@ -483,13 +488,11 @@ impl World {
 
 /// A place that reserves, and what a process decides that finds a run whose submission was begun there.
 fn decided(deployment: Option<&str>) -> (JobState, Vec<CallKind>) {
-    let mut world = World::new();
+    let mut world = World::new(false);
     world.wish(Wish::Start);
     let mut row = world.stored.clone();
     row.run = world.runs.get(&1).cloned();
-    let run = row.run.as_mut().unwrap();
-    run.unpinned = false;
-    run.run.deployment = deployment.map(crate::job::DeploymentId::new);
+    row.run.as_mut().unwrap().run.deployment = deployment.map(crate::job::DeploymentId::new);
     let capability = Capability { reserve: true, ..Capability::default() };
     let clusters = move |_: &str| Some(Facts::new(capability, Duration::from_secs(ORPHANS as u64)));
     let mut machine = Machine::new(row);
@@ -508,13 +511,16 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_history_makes_two_copies_or_loses_the_job(history in prop::collection::vec(moves(), 1..120)) {
-        play(history);
+    fn no_history_makes_two_copies_or_loses_the_job(
+        names in any::<bool>(),
+        history in prop::collection::vec(moves(), 1..120),
+    ) {
+        play(names, history);
     }
 }
 
-fn play(history: impl IntoIterator<Item = Move>) {
-    let mut world = World::new();
+fn play(names: bool, history: impl IntoIterator<Item = Move>) {
+    let mut world = World::new(names);
     world.wish(Wish::Start);
     for step in history {
         world.play(step);
@@ -527,21 +533,24 @@ fn play(history: impl IntoIterator<Item = Move>) {
 fn a_copy_left_by_a_dead_process_is_waited_out() {
     use Move::{Answer, Crash, Die, Late, Look, Pass, Up};
     let done = || Answer(0, Outcome::Done);
-    play([Die, done(), Late(0), Crash, Look, Pass(0)]);
-    play([Crash, done(), Up, Die, done(), Late(0), Pass(20), Crash]);
-    play([
-        Pass(0),
-        Pass(0),
-        Move::Wish(Wish::Restart),
-        Die,
-        done(),
-        Late(0),
-        Pass(0),
-        Pass(10),
-        Crash,
-        Pass(10),
-        Look,
-        Look,
-        Look,
-    ]);
+    play(false, [Die, done(), Late(0), Crash, Look, Pass(0)]);
+    play(false, [Crash, done(), Up, Die, done(), Late(0), Pass(20), Crash]);
+    play(
+        false,
+        [
+            Pass(0),
+            Pass(0),
+            Move::Wish(Wish::Restart),
+            Die,
+            done(),
+            Late(0),
+            Pass(0),
+            Pass(10),
+            Crash,
+            Pass(10),
+            Look,
+            Look,
+            Look,
+        ],
+    );
 }
