@@ -226,6 +226,8 @@ class YarnCluster(Cluster):
         web_hdfs: The web addresses of the NameNodes, or of an HttpFS server.
         http_fs: Whether ``web_hdfs`` is an HttpFS server.
         shared_folder: Where the cluster's file system is mounted on this machine.
+        object_store: How the object store behind a ``default_fs`` of ``"s3a://bucket"`` is opened: ``region``, ``endpoint``,
+            ``access_key_id``, ``secret_access_key``, …; values may be ``"env:NAME"`` or ``"file:/path"``.
         host_map: Hosts by the names that Hadoop calls them, and where we reach them.
         staging: The folder that holds ``.flink``.
         flink_home: Flink on this machine; it is put on the cluster once.
@@ -256,6 +258,7 @@ class YarnCluster(Cluster):
         web_hdfs: Sequence[str] = (),
         http_fs: bool = False,
         shared_folder: str | Path | None = None,
+        object_store: Mapping[str, str] | None = None,
         host_map: Mapping[str, str] | None = None,
         staging: str | None = None,
         flink_home: str | Path | None = None,
@@ -278,6 +281,7 @@ class YarnCluster(Cluster):
             "resource_managers": list(resource_managers),
             "web_hdfs": list(web_hdfs),
             "http_fs": http_fs,
+            "object_store": dict(object_store or {}),
             "host_map": dict(host_map or {}),
             "provided_lib_dirs": list(provided_lib_dirs),
             "tag": tag,
