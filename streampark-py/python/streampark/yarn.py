@@ -226,8 +226,8 @@ class YarnCluster(Cluster):
         web_hdfs: The web addresses of the NameNodes, or of an HttpFS server.
         http_fs: Whether ``web_hdfs`` is an HttpFS server.
         shared_folder: Where the cluster's file system is mounted on this machine.
-        object_store: How the object store behind a ``default_fs`` of ``"s3a://bucket"`` is opened: ``region``, ``endpoint``,
-            ``access_key_id``, ``secret_access_key``, …; values may be ``"env:NAME"`` or ``"file:/path"``.
+        object_store: How the object store behind a ``default_fs`` of ``"s3a://bucket"`` is opened: ``region``,
+            ``endpoint``, ``access_key_id``, ``secret_access_key``, …; values may be ``"env:NAME"`` or ``"file:/path"``.
         host_map: Hosts by the names that Hadoop calls them, and where we reach them.
         staging: The folder that holds ``.flink``.
         flink_home: Flink on this machine; it is put on the cluster once.
@@ -363,7 +363,7 @@ class YarnCluster(Cluster):
         return _session_of(await self._yarn.session_status(name))
 
     def stop_session(self, name: str, *, kill: bool = False) -> None:
-        """Stops a session: by Flink itself, then by YARN; with ``kill`` by YARN at once. One that does not run is no error."""
+        """Stops a session: by Flink, else by YARN; with ``kill`` by YARN at once. One that does not run is no error."""
         self._yarn.stop_session(name, kill).wait()
 
     async def stop_session_async(self, name: str, *, kill: bool = False) -> None:
