@@ -194,7 +194,7 @@ mod tests {
             put_number(&mut bytes, value);
             assert_eq!(bytes, expected, "{value}");
         }
-        assert_eq!(take_number(&mut &[0x88_u8, 0][..]), Some(-1));
+        assert_eq!(take_number(&mut &[0x87_u8, 0][..]), Some(-1));
     }
 
     proptest! {
