@@ -216,9 +216,12 @@ async fn reads_go_by_the_proxy(scene: &Scene, job: &Job) {
     options.host_map.insert("localhost".to_owned(), closed.to_string());
     let cluster = YarnCluster::new(options).unwrap();
     let run = job.status().unwrap().run.unwrap().run;
-    let all = cluster.observe().await.unwrap();
-    let seen = all.iter().find(|seen| seen.key == Some(run.key)).unwrap();
-    assert_eq!((&seen.status, seen.tasks.map(|(on, of)| on == of)), (&RunStatus::Running, Some(true)), "{seen:#?}");
+    let read = async || {
+        let all = cluster.observe().await.unwrap();
+        let seen = all.iter().find(|seen| seen.key == Some(run.key)).unwrap();
+        seen.status == RunStatus::Running && seen.tasks.is_some_and(|(on, of)| on == of)
+    };
+    scene.until("it is read by the proxy", 120, read).await;
     assert!(!cluster.restore_points(&run).await.unwrap().is_empty());
     let error = cluster.savepoint(&run, &SavepointOptions::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Unsupported, ErrorStatus::Temporary), "{error:?}");
