@@ -73,9 +73,10 @@ test-projects: system-projects ## real Git servers, Maven and Gradle builds; wha
 		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'projects*'
 
 .PHONY: test-yarn
-test-yarn: system-hadoop venv ## against real Hadoop with real Flink
+test-yarn: system-projects venv ## against real Hadoop with real Flink
 	@$(flink_env)
 	$(hadoop_env)
+	export STREAMPARK_TEST_S3="$$($(SERVERS)/s3.sh)"
 	$(TALLY) test-yarn \
 		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'yarn*' \
 		-- $(SERVERS)/develop.sh \

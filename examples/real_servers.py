@@ -35,7 +35,7 @@ class Server:
         self._process.wait()
         self._work.cleanup()
 
-    def __enter__(self: AnyServer) -> AnyServer:
+    def __enter__(self: AnyServer) -> AnyServer:  # noqa: PYI019
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -208,6 +208,10 @@ impl Memory {
         self.0.delete_restore_point(path)
     }
 
+    fn end(&self, reason: &str) {
+        self.0.end(Failure::new(reason));
+    }
+
     fn crash_job_manager(&self) {
         self.0.crash_job_manager();
     }

@@ -271,6 +271,10 @@ impl Engine {
         })
     }
 
+    fn alert_of_cluster(&self, name: &str, channels: Vec<String>) -> PyResult<()> {
+        self.0.clusters().alert(name, channels).or_raise()
+    }
+
     fn remove_cluster(&self, name: String) -> Pending {
         self.pending(move |platform| async move { platform.clusters().remove(&name).map(drop) })
     }

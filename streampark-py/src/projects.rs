@@ -14,7 +14,7 @@ use streampark_core::build::{
 use streampark_core::platform::{Project, Projects as Core, ProjectsOptions};
 use streampark_core::project::Push;
 use streampark_core::project::git::GitOptions;
-use streampark_core::{Result, Secret};
+use streampark_core::{Error, Result, Secret};
 use tokio::sync::Mutex;
 
 use crate::convert::{Raise as _, duration, parse, text};
@@ -40,10 +40,13 @@ struct Options {
     capacity: Option<usize>,
     timeout: Option<f64>,
     max_output: Option<u64>,
+    max_memory: Option<u64>,
     keep: Option<usize>,
     pass_environment: Option<Vec<String>>,
     known_hosts: Option<Vec<PathBuf>>,
     ca_file: Option<PathBuf>,
+    proxy: Option<String>,
+    proxy_password: Option<Secret>,
     maven: Option<MavenOptions>,
     artifacts: Option<String>,
     artifact_options: Option<BTreeMap<String, String>>,
@@ -56,6 +59,7 @@ fn options(folder: &str, json: &str) -> Result<ProjectsOptions> {
     builds.capacity = given.capacity.unwrap_or(builds.capacity);
     builds.keep = given.keep.unwrap_or(builds.keep);
     builds.max_output = given.max_output.unwrap_or(builds.max_output);
+    builds.max_memory = given.max_memory;
     if let Some(seconds) = given.timeout {
         builds.timeout = duration(seconds)?;
     }
@@ -64,6 +68,11 @@ fn options(folder: &str, json: &str) -> Result<ProjectsOptions> {
     }
     let mut git = GitOptions::default();
     git.ca_file = given.ca_file;
+    git.proxy_password = given.proxy_password.map(|password| password.resolve()).transpose()?;
+    if let Some(proxy) = given.proxy {
+        let parsed = proxy.parse();
+        git.proxy = Some(parsed.map_err(|_| Error::invalid("the proxy is no URL; write http://host:port"))?);
+    }
     if let Some(files) = given.known_hosts {
         git.known_hosts = files;
     }
@@ -289,8 +298,14 @@ impl Projects {
         self.pending(move |projects| async move { text(&projects.history(&name, limit).await?) })
     }
 
-    fn file(&self, name: String, path: String) -> Pending {
-        self.on_project(name, move |project| async move { project.file(&path).await })
+    #[pyo3(signature = (name, path, reference))]
+    fn file(&self, name: String, path: String, reference: Option<String>) -> Pending {
+        self.on_project(name, move |project| async move {
+            match reference {
+                Some(reference) => project.file_at(&reference, &path).await,
+                None => project.file(&path).await,
+            }
+        })
     }
 
     #[pyo3(signature = (name, version, path, team, actor, description))]
@@ -337,6 +352,11 @@ impl Projects {
     #[pyo3(signature = (name, version))]
     fn create_functions(&self, name: &str, version: Option<&str>) -> PyResult<Vec<String>> {
         self.0.resources().create_functions(name, version).or_raise()
+    }
+
+    #[pyo3(signature = (name, version))]
+    fn resource_users(&self, name: String, version: Option<String>) -> Pending {
+        self.pending(move |projects| async move { projects.users_of_resource(&name, version.as_deref()).await })
     }
 
     #[pyo3(signature = (name, version))]
@@ -401,8 +421,7 @@ pub(crate) fn inspect_jar(path: PathBuf) -> Pending {
     Pending::new(async move {
         let looked = tokio::task::spawn_blocking(move || Inspection::of_jar(&path)).await;
         let inspection = looked.map_err(|source| {
-            streampark_core::Error::new(streampark_core::ErrorKind::Internal, "reading a jar ended early")
-                .with_source(source)
+            Error::new(streampark_core::ErrorKind::Internal, "reading a jar ended early").with_source(source)
         })??;
         text(&inspection)
     })

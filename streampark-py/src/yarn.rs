@@ -157,8 +157,8 @@ impl Yarn {
         })
     }
 
-    fn stop_session(&self, name: &str) -> Pending {
+    fn stop_session(&self, name: &str, kill: bool) -> Pending {
         let (sessions, name) = (self.0.sessions(), name.to_owned());
-        Pending::new(async move { sessions.stop(&name).await })
+        Pending::new(async move { if kill { sessions.kill(&name).await } else { sessions.stop(&name).await } })
     }
 }

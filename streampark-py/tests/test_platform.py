@@ -266,6 +266,21 @@ def test_a_cluster_that_does_not_answer_is_no_failed_job(
     assert len(cluster.log()) == 1
 
 
+def test_a_cluster_that_has_ended_is_told(platform: sp.StreamPark, cluster: sp.MemoryCluster) -> None:
+    told: list[sp.Alert] = []
+    platform.channels.add("oncall", lambda message: told.extend(message.alerts))
+    with pytest.raises(sp.NotFoundError, match="there is no channel named 'nobody'"):
+        platform.clusters.alert("dev", ["nobody"])
+    platform.clusters.alert("dev", ["oncall"])
+    cluster.end("killed by user root")
+    wait_until(lambda: len(told) == 1, "the alert")
+    assert (told[0].kind, told[0].title) == ("cluster_ended", "cluster 'dev' has ended: killed by user root")
+    assert platform.clusters.views()[0].ended == "killed by user root"
+    cluster.heal()
+    wait_until(lambda: len(told) == 2, "the news that it is there again")
+    assert told[1].kind == "cluster_recovered"
+
+
 def test_a_lost_answer_runs_once(platform: sp.StreamPark, cluster: sp.MemoryCluster, program: sp.Program) -> None:
     cluster.inject("submit", sp.Fault.answer_lost())
     job = begin(platform, program)

@@ -114,6 +114,14 @@ def test_resources_are_uploaded_once(tmp_path: Path) -> None:
         assert (entry.kind, entry.team, entry.file) == ("jar", "text", "a.jar")
         assert projects.group("all", "1", ["tools:1.0"]).members == ["tools:1.0"]
         assert [one.name for one in projects.resources()] == ["all", "tools"]
+        assert projects.resource_users("tools") == []
+        with sp.StreamPark(clusters={"dev": sp.MemoryCluster()}, projects=projects) as platform:
+            program = sp.SqlProgram("CREATE TABLE a (n INT) WITH ('connector' = 'x'); INSERT INTO a SELECT 1")
+            platform.jobs.create("shouts", program, cluster="dev", dependencies=[sp.ResourceRef("tools")])
+            assert projects.resource_users("tools", "1.0") == ["shouts"]
+            with pytest.raises(sp.ConflictError, match="it is used by job shouts"):
+                projects.remove_resource("tools")
+            platform.jobs.get("shouts").delete()
         with pytest.raises(sp.ConflictError, match="it is used by group all"):
             projects.remove_resource("tools")
         projects.remove_resource("all")
@@ -245,6 +253,8 @@ def test_artifacts_are_kept_at_an_address(tmp_path: Path, code: Path) -> None:
         sp.Projects(tmp_path / "other", artifacts="ftp://host/artifacts")
     with pytest.raises(sp.InvalidInputError, match="'regoin' is no option of S3"):
         sp.Projects(tmp_path / "other", artifacts="s3://bucket/artifacts", artifact_options={"regoin": "x"})
+    with pytest.raises(sp.InvalidInputError, match="a Git proxy is written http://host:port"):
+        sp.Projects(tmp_path / "other", proxy="http://me:pa55@proxy.example.com:3128")
     with pytest.raises(sp.InvalidInputError, match="holds credentials; give them as options"):
         sp.Projects(tmp_path / "other", artifacts="s3://me:pa55@bucket/artifacts")
 

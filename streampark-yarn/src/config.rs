@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use streampark_core::flink::{FlinkConfig, FlinkVersion, format_duration, parse_duration};
-use streampark_core::{Error, ErrorKind, Result};
+use streampark_core::{Error, ErrorKind, Result, Secret};
 
 use crate::auth::KerberosOptions;
 use crate::hadoop::HadoopConf;
@@ -47,6 +47,9 @@ pub struct YarnOptions {
     pub http_fs: bool,
     /// Where the cluster's file system is mounted on this machine; used in place of WebHDFS.
     pub shared_folder: Option<PathBuf>,
+    /// How the object store behind [`default_fs`](Self::default_fs) `s3a://BUCKET` is opened (feature `s3`): `region`,
+    /// `endpoint`, `access_key_id`, … as `Bucket::s3` takes them.
+    pub object_store: BTreeMap<String, Secret>,
     /// Hosts, by the names that NameNodes and NodeManagers call them, and where we reach them:
     /// a name, or a name and a port.
     pub host_map: BTreeMap<String, String>,
@@ -103,6 +106,7 @@ impl Default for YarnOptions {
             web_hdfs: Vec::new(),
             http_fs: false,
             shared_folder: None,
+            object_store: BTreeMap::new(),
             host_map: BTreeMap::new(),
             staging: None,
             flink_home: None,

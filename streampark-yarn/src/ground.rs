@@ -178,6 +178,11 @@ impl Yarn {
                  the cluster's HDFS in core-site.xml or by the option default_fs, or give shared_folder where they do",
             )));
         }
+        #[cfg(feature = "s3")]
+        if default_fs.starts_with("s3a://") {
+            let bucket = crate::fs::Bucket::s3(default_fs, &self.options.object_store, self.http.user());
+            return Ok(Arc::new(bucket.map_err(told)?));
+        }
         if !default_fs.starts_with("hdfs://") {
             return Err(told(Error::new(
                 ErrorKind::Unsupported,

@@ -29,6 +29,8 @@ pub use cluster::{Check, Collected, Diagnosis, Finding, YarnCluster};
 pub use config::YarnOptions;
 pub use dist::{Installing, OnInstalling};
 pub use facts::{ClusterFacts, RemoteFile, ResourceLimits, ResourceType, Visibility};
+#[cfg(feature = "objects")]
+pub use fs::Bucket;
 pub use fs::{Content, FileStatus, FileSystem, Progress, SharedFolder};
 pub use hadoop::HadoopConf;
 #[cfg(feature = "kerberos")]

@@ -1,6 +1,6 @@
 //! Flink sessions on YARN: started, found again by name, resized by their configuration, and stopped.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,6 +56,20 @@ fn tag_of(name: &str) -> String {
 }
 
 impl YarnSessions {
+    /// Ends a session at once, by YARN; its jobs are lost. One that does not run is no error.
+    ///
+    /// # Errors
+    /// Those of the ResourceManager; [`Timeout`](ErrorKind::Timeout) where it does not end.
+    pub async fn kill(&self, name: &str) -> Result<()> {
+        for app in self.living(name).await? {
+            if !self.yarn.kill(&app, "the session is killed by StreamPark").await? {
+                return Err(still_there(name, &app));
+            }
+            self.yarn.sweep(&app.id).await?;
+        }
+        Ok(())
+    }
+
     /// The living sessions of this name, the oldest first; the answer is certain where there is none.
     async fn living(&self, name: &str) -> Result<Vec<App>> {
         let mut all = self.all(name).await?;
@@ -132,6 +146,12 @@ fn ended(name: &str, app: &App) -> Error {
         .with_context("application", &app.id)
 }
 
+fn still_there(name: &str, app: &App) -> Error {
+    Error::new(ErrorKind::Timeout, format!("the session '{name}' was told to end and has not yet"))
+        .with_operation("yarn.session")
+        .with_context("application", &app.id)
+}
+
 #[async_trait]
 impl SessionCluster for YarnSessions {
     async fn start(&self, spec: &SessionSpec) -> Result<Arc<dyn Cluster>> {
@@ -147,6 +167,7 @@ impl SessionCluster for YarnSessions {
             sessions: self.clone(),
             name: spec.name.clone(),
             id: app.id,
+            over: OnceLock::new(),
             current: Mutex::new((address.clone(), Arc::new(StandaloneCluster::new(address)?))),
         }))
     }
@@ -176,12 +197,7 @@ impl SessionCluster for YarnSessions {
             };
             let over = asked && self.yarn.wait_for_end(&app.id, END).await?;
             if !over && !self.yarn.kill(&app, "the session is stopped by StreamPark").await? {
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    format!("the session '{name}' was told to end and has not yet"),
-                )
-                .with_operation("yarn.session")
-                .with_context("application", &app.id));
+                return Err(still_there(name, &app));
             }
             self.yarn.sweep(&app.id).await?;
         }
@@ -195,6 +211,8 @@ struct YarnSession {
     sessions: YarnSessions,
     name: String,
     id: String,
+    /// Why it has ended, once that was seen.
+    over: OnceLock<Failure>,
     current: Mutex<(String, Arc<StandaloneCluster>)>,
 }
 
@@ -222,6 +240,17 @@ impl YarnSession {
         }
         *current = (address.clone(), Arc::new(StandaloneCluster::new(address)?));
         Ok(Arc::clone(&current.1))
+    }
+
+    /// Why it has ended, by YARN and by its log.
+    async fn last_words(&self) -> Result<Failure> {
+        let app = self.sessions.yarn.inner.yarn.rm.app(&self.id).await?;
+        let told = match &app {
+            Some(app) => self.sessions.yarn.why_over(app).await,
+            None => None,
+        };
+        let stopped = || Failure::new(format!("the session '{}' was stopped", self.name));
+        Ok(told.unwrap_or_else(stopped))
     }
 
     fn is_gone(error: &Error) -> bool {
@@ -265,11 +294,22 @@ impl Cluster for YarnSession {
         capability
     }
 
+    fn ended(&self) -> Option<Failure> {
+        self.over.get().cloned()
+    }
+
     async fn observe(&self) -> Result<Vec<Observation>> {
+        if self.over.get().is_some() {
+            return Ok(Vec::new());
+        }
         let answer = async { ask!(self, session => session.observe()) }.await;
         match answer {
             // YARN itself says that the session is over: nothing runs in it any more.
-            Err(error) if Self::is_gone(&error) => Ok(Vec::new()),
+            Err(error) if Self::is_gone(&error) => {
+                let reason = self.last_words().await?;
+                let _known = self.over.set(reason);
+                Ok(Vec::new())
+            }
             answer => answer,
         }
     }

@@ -60,6 +60,18 @@ impl Program {
         self.hear()
     }
 
+    /// Says a line and hears the answer; None where it ends before that.
+    ///
+    /// # Panics
+    /// Where it says something else.
+    #[allow(clippy::panic)]
+    pub fn try_ask<T: DeserializeOwned>(&mut self, line: &str) -> Option<T> {
+        writeln!(self.input, "{line}").ok()?;
+        let mut said = String::new();
+        self.output.read_line(&mut said).ok().filter(|read| *read > 0)?;
+        Some(serde_json::from_str(&said).unwrap_or_else(|error| panic!("heard {said:?}: {error}")))
+    }
+
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()

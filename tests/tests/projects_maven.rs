@@ -114,6 +114,7 @@ async fn from_a_repository_to_a_running_job_and_back() {
     assert_eq!(artifact.passed[0].0, "original-orders-job-1.0.jar");
     assert_eq!(artifact.revision.author.as_deref(), Some("Ada Lovelace <ada@example.com>"));
     assert!(artifact.facts["tool"].starts_with("Maven of the "));
+    assert!(artifact.facts["jdk"].starts_with(|digit: char| digit.is_ascii_digit()), "{:?}", artifact.facts);
 
     // The same commit again: known. The same bytes from another commit: one artifact, another story.
     let again = orders.build().await.unwrap().wait().await.unwrap();

@@ -1,9 +1,11 @@
 //! Applications on real YARN and HDFS, both lines of Hadoop, each with another major version of Flink.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
+use streampark_core::alert::Webhook;
 use streampark_core::cluster::{
     Cluster, LogOptions, Lookup, Observation, RunStatus, SavepointOptions, SessionCluster as _, SessionSpec,
     SessionStatus, Stop, Submission,
@@ -13,11 +15,12 @@ use streampark_core::job::{
     RunKey, RunRef, SqlProgram, Verification, prepare,
 };
 use streampark_core::platform::{Job, WaitOptions};
-use streampark_core::store::SqliteStore;
+use streampark_core::store::{MemoryStore, SqliteStore};
 use streampark_core::{ErrorKind, ErrorStatus, StreamPark};
 use streampark_tests::hadoop::Hadoop;
 use streampark_tests::output::{elements, faults};
 use streampark_tests::proxy::Proxy;
+use streampark_tests::webhook::Receiver;
 use streampark_yarn::{YarnCluster, YarnOptions};
 
 fn variable(name: &str) -> String {
@@ -430,7 +433,7 @@ async fn a_session_with_two_jobs(scene: &Scene) {
     assert_eq!(point.verification, Verification::Present);
     let (_, status) = sessions.status("reports").await.unwrap().unwrap();
     assert_eq!(status, SessionStatus::Running);
-    sessions.stop("reports").await.unwrap();
+    the_end_of_a_session_is_told(scene, &session).await;
     sessions.stop("reports").await.unwrap();
     let (_, status) = sessions.status("reports").await.unwrap().unwrap();
     assert!(matches!(status, SessionStatus::Ended(_)), "{status:?}");
@@ -438,6 +441,43 @@ async fn a_session_with_two_jobs(scene: &Scene) {
     assert!(matches!(session.lookup(&one.run).await.unwrap(), Lookup::NeverArrived));
     scene.assert_whole("one");
     assert_eq!(scene.staged().await, Vec::<String>::new());
+}
+
+/// Two sessions of one name, one after the other: people hear of the end of each, and that there is another.
+async fn the_end_of_a_session_is_told(scene: &Scene, session: &Arc<dyn Cluster>) {
+    let receiver = Receiver::start().await.unwrap();
+    let platform = StreamPark::builder()
+        .store(MemoryStore::default())
+        .shared_cluster("reports", Arc::clone(session))
+        .channel("oncall", Webhook::new(&receiver.address).unwrap())
+        .start()
+        .await
+        .unwrap();
+    let error = platform.clusters().alert("reports", ["nobody"]).unwrap_err();
+    assert_eq!(error.message(), "there is no channel named 'nobody'; registered are oncall");
+    platform.clusters().alert("reports", ["oncall"]).unwrap();
+    let told = async |kind: &str, count: usize| -> String {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while receiver.count(kind) < count {
+            assert!(Instant::now() < deadline, "no {count} {kind}: {:#?}", receiver.alerts());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let all = receiver.alerts().into_iter().filter(|alert| alert["kind"] == kind);
+        all.last().unwrap()["title"].as_str().unwrap().to_owned()
+    };
+    let sessions = scene.cluster.sessions();
+    sessions.kill("reports").await.unwrap();
+    sessions.kill("reports").await.unwrap();
+    let title = told("cluster_ended", 1).await;
+    assert!(title.starts_with("cluster 'reports' has ended: "), "{title}");
+    assert!(title.contains("killed") && title.contains("the session is killed by StreamPark"), "{title}");
+    assert!(platform.clusters().views()[0].ended.is_some());
+    let next = sessions.start(&SessionSpec::new("reports")).await.unwrap();
+    platform.clusters().add_shared("reports", next);
+    assert_eq!(told("cluster_recovered", 1).await, "cluster 'reports' is there again");
+    sessions.stop("reports").await.unwrap();
+    assert_eq!(told("cluster_ended", 2).await, "cluster 'reports' has ended: the session 'reports' was stopped");
+    platform.shutdown().await.unwrap();
 }
 
 /// The same job as on any other cluster: it fails, comes back in a new application from HDFS, is upgraded.

@@ -52,35 +52,45 @@ async fn killed_between_every_two_requests(scene: &Scene) {
         let name = format!("cut-{cuts}");
         let mut first = start(&name);
         let pid = i32::try_from(first.id()).unwrap();
-        // It watches its cluster too: only what belongs to the submission is counted.
         let before = wire.requests().len();
-        wire.arm(" /", cuts, Moment::Before, move || end(pid));
-        let mut second = loop {
-            if wire.tripped() {
-                first.kill();
-                break start(&name);
+        wire.arm(of_a_submission, cuts, Moment::Before, move || end(pid));
+        let whole: Option<String> = tokio::task::block_in_place(|| first.try_ask("accepted"));
+        wire.disarm();
+        assert_eq!(wire.tripped(), whole.is_none(), "it is killed by the wire, or not at all");
+        let (mut last, id) = match &whole {
+            Some(id) => (first, id.clone()),
+            None => {
+                let mut second = start(&name);
+                let id = tokio::task::block_in_place(|| second.ask("accepted"));
+                (second, id)
             }
-            if scene.applications("streampark").await.iter().any(|(_, state)| state == "ACCEPTED") {
-                wire.disarm();
-                break first;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         };
-        let whole = !wire.tripped();
-        sent.extend(wire.requests()[before..].iter().map(|line| line.split(['?', ' ']).nth(1).unwrap().to_owned()));
-        let id: String = second.ask("accepted");
+        let path = |line: &String| line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" ");
+        sent.extend(wire.requests()[before..].iter().filter(|line| of_a_submission(line)).map(path));
         let live = scene.applications("streampark").await;
         let live: Vec<_> = live.into_iter().filter(|(_, state)| state == "ACCEPTED").map(|(id, _)| id).collect();
         assert_eq!(live, [id], "after {cuts} requests");
-        assert!(second.ask::<bool>("cancel"));
+        assert!(tokio::task::block_in_place(|| last.ask::<bool>("cancel")));
         assert_eq!(scene.staged().await, Vec::<String>::new(), "after {cuts} requests");
-        if whole {
+        if whole.is_some() {
             break;
         }
         cuts += 1;
     }
-    println!("        {cuts} requests before YARN had it: {sent:#?}");
-    assert!(cuts > 10, "{sent:?}");
+    println!("        killed before each of {cuts} requests");
+    let sent: Vec<String> = sent.into_iter().collect();
+    for part in ["apps/new-application", "POST /ws/v1/cluster/apps", "/config.yaml", "/jobs.jar"] {
+        assert!(sent.iter().any(|line| line.contains(part)), "{part}: {sent:#?}");
+    }
+    assert!(cuts > 10, "{sent:#?}");
+}
+
+/// Whether a request is of a submission: not the watch over the cluster, nor the look at Flink's own files.
+fn of_a_submission(line: &str) -> bool {
+    let submits = line.contains("applicationTags=streampark-") || line.starts_with("POST ");
+    let of_one = line.contains("/apps/application_") && !line.contains("appattempts") && !line.starts_with("PUT ");
+    let files = line.contains("/webhdfs/") && !line.contains("/.streampark/dist");
+    submits || of_one || files
 }
 
 /// Queues that refuse, with the words of the refusal.
@@ -415,16 +425,6 @@ async fn faults_on_hadoop_3_4() {
     let cluster = YarnCluster::new(options).unwrap();
     cluster.install(None).await.unwrap();
     step("Flink is on the cluster");
-    scene.hadoop.order("pause nodemanager");
-    killed_between_every_two_requests(&scene).await;
-    step("killed between every two requests");
-    queues_that_are_full(&scene).await;
-    refusals_and_a_mended_distribution(&scene).await;
-    step("refusals");
-    scene.hadoop.order("resume nodemanager");
-    let node = async || scene.ask("metrics").await["clusterMetrics"]["activeNodes"] == 1;
-    scene.until("the node is back", 60, node).await;
-
     let platform = scene.platform(cluster.clone()).await;
     let job = platform.jobs().create(scene.counting("steady")).await.unwrap();
     job.start().await.unwrap();
@@ -446,6 +446,15 @@ async fn faults_on_hadoop_3_4() {
     job.wait_for_with(JobState::Canceled, WaitOptions::at_most(Duration::from_secs(120))).await.unwrap();
     scene.until("nothing stays on HDFS", 60, async || scene.staged().await.is_empty()).await;
     platform.shutdown().await.unwrap();
+    step("cancelled");
+    // Without a node, applications are accepted and nothing is started.
+    scene.hadoop.order("kill nodemanager2");
+    killed_between_every_two_requests(&scene).await;
+    step("killed between every two requests");
+    queues_that_are_full(&scene).await;
+    step("full queues");
+    refusals_and_a_mended_distribution(&scene).await;
+    step("refusals");
     submissions_are_switched_off(&mut scene).await;
     step("submissions by REST");
 }

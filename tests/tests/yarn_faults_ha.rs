@@ -42,9 +42,14 @@ async fn the_active_one_is_killed_at(
 ) -> Job {
     let dying = active(&scene.hadoop.at.resource_managers).await;
     let shared = Arc::clone(scene);
-    wire.arm("POST /ws/v1/cluster/apps?", 0, moment, move || {
-        shared.hadoop.order(&format!("kill {dying}"));
-    });
+    wire.arm(
+        |line| line.starts_with("POST /ws/v1/cluster/apps?"),
+        0,
+        moment,
+        move || {
+            shared.hadoop.order(&format!("kill {dying}"));
+        },
+    );
     let job = platform.jobs().create(scene.counting(name)).await.unwrap();
     job.start().await.unwrap();
     let began = Instant::now();

@@ -81,6 +81,8 @@ pub enum AlertKind {
     OperationFailed,
     /// A cluster does not answer.
     ClusterUnreachable,
+    /// A cluster has ended: a session that was stopped, killed or broke down.
+    ClusterEnded,
     /// A cluster answers again.
     ClusterRecovered,
     /// A message could not be delivered by another channel.
@@ -102,6 +104,7 @@ impl AlertKind {
             Self::JobUnhealthy => "job_unhealthy",
             Self::OperationFailed => "operation_failed",
             Self::ClusterUnreachable => "cluster_unreachable",
+            Self::ClusterEnded => "cluster_ended",
             Self::ClusterRecovered => "cluster_recovered",
             Self::DeliveryFailed => "delivery_failed",
             Self::Test => "test",
@@ -113,7 +116,11 @@ impl AlertKind {
         match self {
             Self::JobRecovered | Self::ClusterRecovered | Self::Test => Severity::Info,
             Self::JobUnhealthy => Severity::Warning,
-            Self::JobFailed | Self::ClusterUnreachable | Self::JobVanished | Self::OperationFailed => Severity::Error,
+            Self::JobFailed
+            | Self::ClusterUnreachable
+            | Self::ClusterEnded
+            | Self::JobVanished
+            | Self::OperationFailed => Severity::Error,
             Self::CrashLoop | Self::JobParked | Self::SubmissionFailed | Self::DeliveryFailed => Severity::Critical,
         }
     }

@@ -39,6 +39,8 @@ pub struct BuildRequest {
     pub timeout: Duration,
     /// The build is ended when it has printed more bytes than this.
     pub max_output: u64,
+    /// The build is ended when its processes hold more bytes of memory than this, all together; None is no bound.
+    pub max_memory: Option<u64>,
     /// Takes the output as it comes.
     pub log: LogSink,
 }
@@ -53,6 +55,7 @@ impl BuildRequest {
             env: BuildEnvironment::default(),
             timeout: Duration::from_secs(3600),
             max_output: 64 << 20,
+            max_memory: None,
             log: Arc::new(|_| {}),
         }
     }

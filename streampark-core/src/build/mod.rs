@@ -15,6 +15,8 @@ mod gradle;
 #[cfg(feature = "build")]
 mod inspect;
 #[cfg(feature = "build")]
+mod jdk;
+#[cfg(feature = "build")]
 mod maven;
 #[cfg(feature = "build")]
 mod outputs;

@@ -79,6 +79,13 @@ pub trait Cluster: fmt::Debug + Send + Sync + 'static {
     /// The engine's logs around a run.
     async fn logs(&self, run: &RunRef, options: &LogOptions) -> Result<LogStream>;
 
+    /// Why the cluster itself is over, where all its runs live in one process that has ended for good: a session that
+    /// was stopped or killed, with its last words. None where it lives, and where its runs do not depend on each
+    /// other. Answers at once, from what [`observe`](Self::observe) learnt.
+    fn ended(&self) -> Option<Failure> {
+        None
+    }
+
     /// Removes what the engine keeps for a run that is over and recorded: a lingering JobManager, a
     /// staging folder. Nothing to remove is no error.
     async fn release(&self, run: &RunRef) -> Result<()>;

@@ -24,7 +24,8 @@ pub struct Pin {
     pub named: Dependency,
     /// The same in words that give the same jars at any later time; never empty.
     pub exact: Vec<Dependency>,
-    /// What people want to know of it: `commit`, `branch`, `build`, `artifact`, `version`.
+    /// What people want to know of it: `commit`, `branch`, `author`, `build`, `artifact`; `version`; of Maven
+    /// coordinates the lock, each jar with its SHA-256.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, String>,
 }
@@ -64,7 +65,8 @@ impl JobSpec {
         own.into_iter().chain(&self.dependencies)
     }
 
-    /// Whether it names jars that can mean others later: modules of projects, entries of the resource centre.
+    /// Whether it names jars that can mean others later: modules of projects, entries of the resource centre, Maven
+    /// coordinates.
     pub fn has_names_to_pin(&self) -> bool {
         self.named_jars().any(may_change)
     }
@@ -90,9 +92,10 @@ impl JobSpec {
 
 fn may_change(dependency: &Dependency) -> bool {
     match dependency {
-        Dependency::Module(_) | Dependency::Resource(_) => true,
-        // What a path or URL names is looked at each time; Maven coordinates are held by their lock file.
-        Dependency::Location(_) | Dependency::Maven(_) => false,
+        // Maven coordinates are held by their lock file, of which the run keeps a copy.
+        Dependency::Module(_) | Dependency::Resource(_) | Dependency::Maven(_) => true,
+        // What a path or URL names is looked at each time.
+        Dependency::Location(_) => false,
     }
 }
 

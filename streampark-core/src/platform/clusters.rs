@@ -39,6 +39,18 @@ impl Clusters {
         self.platform.shared.supervisor.remove_cluster(name)
     }
 
+    /// Tells these channels when the cluster ends, does not answer, and answers again, whether or not jobs run there.
+    /// The channels of its jobs are told anyway. A cluster that replaces it keeps them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is no such cluster or channel.
+    pub fn alert<T: Into<String>>(&self, name: &str, channels: impl IntoIterator<Item = T>) -> Result<()> {
+        let channels: Vec<String> = channels.into_iter().map(Into::into).collect();
+        self.platform.channels().require(&channels)?;
+        self.get(name)?;
+        self.platform.shared.supervisor.tell_of_cluster(name, channels)
+    }
+
     /// The cluster named `name`.
     ///
     /// # Errors

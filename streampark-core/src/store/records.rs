@@ -256,12 +256,15 @@ pub struct ClusterRecord {
     pub unreachable_since: Option<Timestamp>,
     /// The incident that people have been told of and that is not over.
     pub incident: Option<String>,
+    /// Why it has ended; None where it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
 }
 
 impl ClusterRecord {
     /// A cluster that answers.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), unreachable_since: None, incident: None }
+        Self { name: name.into(), unreachable_since: None, incident: None, ended: None }
     }
 }
 

@@ -191,8 +191,8 @@ async fn intended<'a>(shared: &Shared, errand: &'a Errand) -> Result<(&'a RunRec
 
 async fn pins(shared: &Shared, errand: &Errand) -> Result<Vec<Pin>> {
     let (_, spec) = intended(shared, errand).await?;
-    let _permit = shared.calls.acquire().await;
-    let limit = shared.options.call_timeout;
+    let _permit = shared.submissions.acquire().await;
+    let limit = shared.options.submit_timeout;
     // Nothing has left: what takes too long is asked again.
     timeout(limit, pin(&spec, &shared.context))
         .await

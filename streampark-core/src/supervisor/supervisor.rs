@@ -70,6 +70,9 @@ impl Supervisor {
 
 fn begin_watching(shared: &Arc<Shared>, name: String, cluster: Arc<dyn Cluster>, record: Option<ClusterRecord>) {
     let watch = Arc::new(Watch::new(name.clone(), cluster, record, &shared.options));
+    if let Some(before) = shared.watch(&name) {
+        watch.tell(before.told());
+    }
     if let Some(before) = shared.clusters_mut().insert(name.clone(), Arc::clone(&watch)) {
         before.ended.cancel();
     }
@@ -249,6 +252,17 @@ impl SupervisorHandle {
                 let _ = slot.mailbox.try_send(Message::Input(Input::Reachable));
             }
         }
+    }
+
+    /// Tells these channels when a cluster ends, does not answer, and answers again, whether or not jobs run there.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) where there is no such cluster.
+    pub fn tell_of_cluster(&self, name: &str, channels: Vec<String>) -> Result<()> {
+        let watch = self.shared().watch(name);
+        watch.map(|watch| watch.tell(channels)).ok_or_else(|| {
+            Error::not_found(format!("there is no cluster named '{name}'")).with_operation("clusters.alert")
+        })
     }
 
     /// Stops to watch a cluster.

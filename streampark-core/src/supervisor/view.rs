@@ -42,6 +42,8 @@ pub struct ClusterView {
     pub answered_at: Option<jiff::Timestamp>,
     /// Since when it counts as unreachable; None where it answers.
     pub unreachable_since: Option<jiff::Timestamp>,
+    /// Why it has ended, where it is a session that has.
+    pub ended: Option<String>,
     /// Why the last question failed.
     pub last_error: Option<String>,
     /// Live runs of ours that are watched there.

@@ -35,6 +35,8 @@ pub(super) struct Watch {
     pub(super) ended: CancellationToken,
     runs: Mutex<HashMap<JobId, Watched>>,
     status: Mutex<Status>,
+    /// Who hears of this cluster beside those who hear of its jobs.
+    told: Mutex<Vec<String>>,
     nudged: Notify,
 }
 
@@ -95,6 +97,7 @@ impl Watch {
             ended: CancellationToken::new(),
             runs: Mutex::default(),
             status: Mutex::new(status),
+            told: Mutex::default(),
             nudged: Notify::new(),
         }
     }
@@ -114,6 +117,7 @@ impl Watch {
             name: self.name.clone(),
             answered_at: status.answered_at,
             unreachable_since: status.record.unreachable_since,
+            ended: status.record.ended.clone(),
             last_error: status.last_error.clone(),
             watched: lock(&self.runs).len(),
             late_ticks: status.late_ticks,
@@ -153,10 +157,19 @@ impl Watch {
         self.nudged.notify_one();
     }
 
+    pub(super) fn tell(&self, channels: Vec<String>) {
+        *lock(&self.told) = channels;
+    }
+
+    pub(super) fn told(&self) -> Vec<String> {
+        lock(&self.told).clone()
+    }
+
     /// Who would hear of this cluster.
     fn channels(&self) -> Vec<String> {
+        let mut all = self.told();
         let runs = lock(&self.runs);
-        let mut all: Vec<String> = runs.values().flat_map(|watched| watched.spec.alerts.iter().cloned()).collect();
+        all.extend(runs.values().flat_map(|watched| watched.spec.alerts.iter().cloned()));
         all.sort_unstable();
         all.dedup();
         all
@@ -169,6 +182,11 @@ impl Watch {
         status.answered_at = Some(now);
         status.last_error = None;
         status.record.unreachable_since.is_some().then(|| status.record.clone())
+    }
+
+    /// Whether the cluster has ended or is there again, and nobody was told.
+    fn has_turned(&self) -> bool {
+        self.cluster.ended().is_some() != lock(&self.status).record.ended.is_some()
     }
 
     fn pause(&self, options: &SupervisorOptions) -> Duration {
@@ -269,6 +287,9 @@ pub(super) async fn watch(shared: Arc<Shared>, watch: Arc<Watch>) {
                 if let Some(record) = watch.answered(shared.clock.now()) {
                     Box::pin(recovered(&shared, &watch, record)).await;
                 }
+                if watch.has_turned() {
+                    Box::pin(turned(&shared, &watch)).await;
+                }
                 watch.distribute(&seen, asked);
             }
             Err(error) => Box::pin(missed(&shared, &watch, &error)).await,
@@ -282,7 +303,8 @@ pub(super) async fn watch(shared: Arc<Shared>, watch: Arc<Watch>) {
 
 async fn recovered(shared: &Arc<Shared>, watch: &Watch, record: ClusterRecord) {
     let now = shared.clock.now();
-    let kept = ClusterRecord::new(&watch.name);
+    let mut kept = ClusterRecord::new(&watch.name);
+    kept.ended.clone_from(&record.ended);
     let since = record.unreachable_since.unwrap_or(now);
     let seconds = now.duration_since(since).as_secs();
     let message = format!("cluster '{}' answers again after {seconds} s", watch.name);
@@ -295,6 +317,27 @@ async fn recovered(shared: &Arc<Shared>, watch: &Watch, record: ClusterRecord) {
                 // A keeper with a full mailbox tries again by its own waits.
                 let _ = slot.mailbox.try_send(Message::Input(Input::Reachable));
             }
+        }
+    }
+}
+
+/// The cluster itself has ended, or another one stands in its place.
+async fn turned(shared: &Arc<Shared>, watch: &Watch) {
+    let now = shared.clock.now();
+    let mut record = watch.record();
+    match watch.cluster.ended() {
+        Some(failure) => {
+            let (incident, reason) = (format!("cluster {} {}", watch.name, now.as_millisecond()), failure.one_line());
+            record.ended = Some(reason.clone());
+            record.incident = Some(incident.clone());
+            let message = format!("cluster '{}' has ended: {reason}", watch.name);
+            change(shared, watch, record, AlertKind::ClusterEnded, Some(incident), message, Some(reason)).await;
+        }
+        None => {
+            let incident = record.incident.take();
+            record.ended = None;
+            let message = format!("cluster '{}' is there again", watch.name);
+            change(shared, watch, record, AlertKind::ClusterRecovered, incident, message, None).await;
         }
     }
 }
@@ -352,6 +395,9 @@ async fn change(
                 format!(
                     "{runs} jobs run there; none is restarted, since a cluster that cannot be seen may still run them"
                 )
+            }
+            AlertKind::ClusterEnded => {
+                format!("{runs} jobs ran there; start it again, or name another cluster in their specs")
             }
             _ => format!("{runs} jobs are watched there again"),
         });

@@ -164,7 +164,7 @@ class MemoryCluster(Cluster):
         self._memory.break_down(call, fault._json())  # pyright: ignore[reportPrivateUsage]
 
     def heal(self) -> None:
-        """Ends every fault."""
+        """Ends every fault; one that had ended is there again."""
         self._memory.heal()
 
     def log(self) -> CopyLog:
@@ -201,6 +201,10 @@ class MemoryCluster(Cluster):
     def crash_job_manager(self) -> None:
         """The JobManager dies and comes back empty: its jobs are no longer listed, their tasks live on."""
         self._memory.crash_job_manager()
+
+    def end(self, reason: str) -> None:
+        """The cluster itself ends, as a session does: it lists nothing any more, and says why."""
+        self._memory.end(reason)
 
     def forget(self, flink_job: str) -> None:
         """Forgets a job that is over, as Flink does after a while."""

@@ -443,6 +443,13 @@ class Clusters:
         """Stops watching a cluster; refused where jobs have live runs there."""
         self._engine.remove_cluster(name).wait()
 
+    def alert(self, name: str, channels: Sequence[str]) -> None:
+        """Tells these channels when the cluster ends, does not answer, and answers again, with or without jobs there.
+
+        The channels of its jobs are told anyway. A cluster that replaces it keeps them.
+        """
+        self._engine.alert_of_cluster(name, list(channels))
+
     def get(self, name: str) -> Cluster:
         """The cluster named ``name``; raises :class:`~streampark.NotFoundError`."""
         return RegisteredCluster(self._engine.cluster(name))

@@ -53,10 +53,13 @@ def projects_options(
     capacity: int | None,
     timeout: Duration | None,
     max_output: int | None,
+    max_memory: int | None,
     keep: int | None,
     pass_environment: Sequence[str],
     known_hosts: Sequence[str | Path] | None,
     ca_file: str | Path | None,
+    proxy: str | None,
+    proxy_password: str | None,
     maven: MavenBuilder | None,
     artifacts: str | None,
     artifact_options: Mapping[str, str] | None,
@@ -67,10 +70,13 @@ def projects_options(
         "capacity": capacity,
         "timeout": None if timeout is None else seconds(timeout),
         "max_output": max_output,
+        "max_memory": max_memory,
         "keep": keep,
         "pass_environment": list(pass_environment),
         "known_hosts": None if known_hosts is None else [str(path) for path in known_hosts],
         "ca_file": None if ca_file is None else str(ca_file),
+        "proxy": proxy,
+        "proxy_password": proxy_password,
         "maven": None if maven is None else dataclasses.asdict(maven),
         "artifacts": artifacts,
         "artifact_options": None if artifact_options is None else dict(artifact_options),
@@ -98,10 +104,13 @@ class Projects:
         capacity: How many builds may wait. Default 1,000.
         timeout: How long a build may take. Default one hour.
         max_output: How much a build may print, in bytes. Default 64 MiB.
+        max_memory: How many bytes of memory the processes of a build may hold together. Default: no bound.
         keep: How many builds of a project are remembered. Default 100.
         pass_environment: Variables that builds see besides the usual ones.
         known_hosts: Files with the keys of ssh servers. Default: those of OpenSSH.
         ca_file: Certificates (PEM) to trust instead of the machine's.
+        proxy: A proxy for https and ssh alike: ``"http://user@host:port"``.
+        proxy_password: Its password; ``"env:NAME"`` and ``"file:/path"`` name its place.
         maven: How jars are found by Maven coordinates.
         artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``.
         artifact_options: Options of that store by their names in the crate ``object_store``, such as
@@ -116,10 +125,13 @@ class Projects:
         capacity: int | None = None,
         timeout: Duration | None = None,
         max_output: int | None = None,
+        max_memory: int | None = None,
         keep: int | None = None,
         pass_environment: Sequence[str] = (),
         known_hosts: Sequence[str | Path] | None = None,
         ca_file: str | Path | None = None,
+        proxy: str | None = None,
+        proxy_password: str | None = None,
         maven: MavenBuilder | None = None,
         artifacts: str | None = None,
         artifact_options: Mapping[str, str] | None = None,
@@ -129,10 +141,13 @@ class Projects:
             capacity=capacity,
             timeout=timeout,
             max_output=max_output,
+            max_memory=max_memory,
             keep=keep,
             pass_environment=pass_environment,
             known_hosts=known_hosts,
             ca_file=ca_file,
+            proxy=proxy,
+            proxy_password=proxy_password,
             maven=maven,
             artifacts=artifacts,
             artifact_options=artifact_options,
@@ -256,6 +271,10 @@ class Projects:
         """The statements that make the functions of a resource known to SQL."""
         return self._native.create_functions(name, version)
 
+    def resource_users(self, name: str, version: str | None = None) -> Sequence[str]:
+        """The names of the jobs that use a resource, or that version of it."""
+        return self._native.resource_users(name, version).wait()
+
     def remove_resource(self, name: str, version: str | None = None) -> None:
         """Removes a version of a resource, None all; one that is used is a :class:`~streampark.ConflictError`."""
         self._native.remove_resource(name, version).wait()
@@ -349,9 +368,9 @@ class Project:
         """The branches and tags that the server has now."""
         return [record(RemoteRef, value) for value in json.loads(self._native.refs(self.name).wait())]
 
-    def file(self, path: str) -> bytes:
-        """One file as it is where the wanted reference stands."""
-        return bytes(self._native.file(self.name, path).wait())
+    def file(self, path: str, ref: str | None = None) -> bytes:
+        """One file as it is at a branch, tag or commit; None is where the wanted reference stands."""
+        return bytes(self._native.file(self.name, path, ref).wait())
 
     def history(self, limit: int = 100) -> History:
         """What happened to it and its builds, newest first; empty where no engine has the projects."""

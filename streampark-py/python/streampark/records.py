@@ -277,6 +277,7 @@ class ClusterView:
         name: Its name here.
         answered_at: When it last answered.
         unreachable_since: Since when it counts as unreachable; None where it answers.
+        ended: Why it has ended, where it is a session that has.
         last_error: Why the last question failed.
         watched: Live runs of ours that are watched there.
         late_ticks: Questions that began late.
@@ -285,6 +286,7 @@ class ClusterView:
     name: str
     answered_at: datetime | None = None
     unreachable_since: datetime | None = None
+    ended: str | None = None
     last_error: str | None = None
     watched: int = 0
     late_ticks: int = 0
@@ -387,7 +389,7 @@ class Alert:
     Attributes:
         id: Identity, the same on every attempt to deliver it.
         incident: What belongs together: a failure and the news that it is over carry the same text.
-        kind: ``"job_failed"``, ``"job_recovered"``, ``"crash_loop"``, ``"cluster_unreachable"``, …
+        kind: ``"job_failed"``, ``"job_recovered"``, ``"crash_loop"``, ``"cluster_unreachable"``, ``"cluster_ended"``, …
         severity: ``"info"``, ``"warning"``, ``"error"`` or ``"critical"``.
         title: One line for people.
         at: When it happened.

@@ -226,6 +226,8 @@ class YarnCluster(Cluster):
         web_hdfs: The web addresses of the NameNodes, or of an HttpFS server.
         http_fs: Whether ``web_hdfs`` is an HttpFS server.
         shared_folder: Where the cluster's file system is mounted on this machine.
+        object_store: How the object store behind a ``default_fs`` of ``"s3a://bucket"`` is opened: ``region``,
+            ``endpoint``, ``access_key_id``, ``secret_access_key``, …; values may be ``"env:NAME"`` or ``"file:/path"``.
         host_map: Hosts by the names that Hadoop calls them, and where we reach them.
         staging: The folder that holds ``.flink``.
         flink_home: Flink on this machine; it is put on the cluster once.
@@ -256,6 +258,7 @@ class YarnCluster(Cluster):
         web_hdfs: Sequence[str] = (),
         http_fs: bool = False,
         shared_folder: str | Path | None = None,
+        object_store: Mapping[str, str] | None = None,
         host_map: Mapping[str, str] | None = None,
         staging: str | None = None,
         flink_home: str | Path | None = None,
@@ -278,6 +281,7 @@ class YarnCluster(Cluster):
             "resource_managers": list(resource_managers),
             "web_hdfs": list(web_hdfs),
             "http_fs": http_fs,
+            "object_store": dict(object_store or {}),
             "host_map": dict(host_map or {}),
             "provided_lib_dirs": list(provided_lib_dirs),
             "tag": tag,
@@ -358,13 +362,13 @@ class YarnCluster(Cluster):
         """Like :meth:`session_state`, awaited."""
         return _session_of(await self._yarn.session_status(name))
 
-    def stop_session(self, name: str) -> None:
-        """Stops a session; one that does not run is no error."""
-        self._yarn.stop_session(name).wait()
+    def stop_session(self, name: str, *, kill: bool = False) -> None:
+        """Stops a session: by Flink, else by YARN; with ``kill`` by YARN at once. One that does not run is no error."""
+        self._yarn.stop_session(name, kill).wait()
 
-    async def stop_session_async(self, name: str) -> None:
+    async def stop_session_async(self, name: str, *, kill: bool = False) -> None:
         """Like :meth:`stop_session`, awaited."""
-        await self._yarn.stop_session(name)
+        await self._yarn.stop_session(name, kill)
 
     def __repr__(self) -> str:
         return f"YarnCluster({self.info().location!r})"

@@ -163,6 +163,11 @@ impl YarnCluster {
         Ok(conclude(&app, &self.last_words(&app).await))
     }
 
+    /// Why an application that is over has ended, by YARN and by its log; None where it ended well.
+    pub(crate) async fn why_over(&self, app: &App) -> Option<Failure> {
+        conclude(app, &self.last_words(app).await)
+    }
+
     /// The JobManager's logs up to the first that names a reason, as far as anybody has them.
     async fn last_words(&self, app: &App) -> Vec<(&'static str, String)> {
         let mut logs = Vec::new();

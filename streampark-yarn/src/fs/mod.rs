@@ -1,6 +1,8 @@
 //! The cluster's file system: one trait, over WebHDFS, HttpFS or a shared folder.
 
 mod local;
+#[cfg(feature = "objects")]
+mod objects;
 mod webhdfs;
 
 use std::fmt;
@@ -12,6 +14,8 @@ use bytes::Bytes;
 use streampark_core::{Error, Result, Secret};
 
 pub use local::SharedFolder;
+#[cfg(feature = "objects")]
+pub use objects::Bucket;
 pub(crate) use webhdfs::{WebHdfs, WebHdfsOptions};
 
 /// A file or folder, as the file system tells it.

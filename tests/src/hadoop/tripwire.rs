@@ -19,7 +19,7 @@ pub enum Moment {
 struct Armed {
     /// The requests before it, of those that count.
     after: usize,
-    text: String,
+    counts: fn(&str) -> bool,
     moment: Moment,
     action: Action,
 }
@@ -61,10 +61,11 @@ impl Tripwire {
         Ok(wire)
     }
 
-    /// Does `action`, and cuts the connection, at the request after `after` others whose first line holds `text`.
-    pub fn arm(&self, text: &str, after: usize, moment: Moment, action: impl FnOnce() + Send + 'static) {
+    /// Does `action`, and cuts the connection, at the request after `after` others; those count of whose first
+    /// line `counts` says so.
+    pub fn arm(&self, counts: fn(&str) -> bool, after: usize, moment: Moment, action: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
-        state.armed = Some(Armed { after, text: text.to_owned(), moment, action: Box::new(action) });
+        state.armed = Some(Armed { after, counts, moment, action: Box::new(action) });
         state.tripped = false;
     }
 
@@ -91,7 +92,7 @@ impl Tripwire {
     fn note(&self, line: &str) -> Option<(Moment, Action)> {
         let mut state = self.state();
         state.requests.push(line.to_owned());
-        let armed = state.armed.as_mut().filter(|armed| line.contains(&armed.text))?;
+        let armed = state.armed.as_mut().filter(|armed| (armed.counts)(line))?;
         if armed.after > 0 {
             armed.after -= 1;
             return None;

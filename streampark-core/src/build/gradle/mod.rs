@@ -11,7 +11,7 @@ use super::failure::{BuildFailure, BuildFailureKind};
 use super::maven::{folder, no_module, place};
 use super::process::{self, Call, Finished};
 use super::verdict::{self, Verdict};
-use super::{outputs, words};
+use super::{jdk, outputs, words};
 use crate::{Error, Result, Secret, is_sensitive_key};
 
 #[cfg(test)]
@@ -225,6 +225,9 @@ impl Builder for GradleBuilder {
                 .into_error("Gradle left no jar in any folder build/libs; does the task make one?"));
         }
         output.facts.insert("tool".into(), format!("Gradle of the {found}"));
+        if let Some(jdk) = jdk::version(self.options.java_home.as_deref(), request) {
+            output.facts.insert("jdk".into(), jdk);
+        }
         Ok(output)
     }
 }

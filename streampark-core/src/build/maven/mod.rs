@@ -13,9 +13,9 @@ pub use self::options::MavenOptions;
 pub(super) use self::verdict::of as verdict_of;
 use super::builder::{BuildEvent, BuildOutput, BuildRequest, Builder};
 use super::failure::{BuildFailure, BuildFailureKind};
-use super::outputs;
 use super::pom::{self, Pom};
 use super::process::{self, Call};
+use super::{jdk, outputs};
 use crate::{Result, Secret, is_sensitive_key};
 
 #[cfg(test)]
@@ -188,6 +188,9 @@ impl Builder for MavenBuilder {
         }
         output.facts = verdict::facts(&finished);
         output.facts.insert("tool".into(), format!("Maven of the {found}"));
+        if let Some(jdk) = jdk::version(self.options.java_home.as_deref(), request) {
+            output.facts.insert("jdk".into(), jdk);
+        }
         Ok(output)
     }
 }

@@ -168,7 +168,13 @@ async fn watch(
                     crate::flink::format_duration(request.timeout)
                 )));
             }
-            _ = looks.tick() => guard.look().await,
+            _ = looks.tick() => {
+                let held = guard.look(request.max_memory.is_some()).await;
+                if let Some(limit) = request.max_memory.filter(|limit| held > *limit) {
+                    lines.finish();
+                    return Err(held_too_much(limit, lines.last(20)));
+                }
+            }
         }
     };
     // Whoever is left may hold the output open for ever.
@@ -201,10 +207,18 @@ struct Guard {
 }
 
 impl Guard {
-    async fn look(&self) {
+    /// Looks who is there; gives the memory that they hold where somebody wants to know it.
+    async fn look(&self, weigh: bool) -> u64 {
         let tree = Arc::clone(&self.tree);
-        let look = move || tree.lock().unwrap_or_else(PoisonError::into_inner).look().len();
-        let _seen = tokio::task::spawn_blocking(look).await;
+        let look = move || {
+            let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
+            if weigh {
+                return tree.held();
+            }
+            tree.look();
+            0
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
     async fn end(&self) {
@@ -269,6 +283,13 @@ pub(super) fn step(request: &BuildRequest, text: impl Into<String>) {
 fn printed_too_much(limit: u64) -> Error {
     BuildFailure::new(BuildFailureKind::OutputLimit).into_error(format!(
         "the build printed more than {limit} bytes, which is its bound; make it quieter, or raise max_output"
+    ))
+}
+
+fn held_too_much(limit: u64, lines: Vec<String>) -> Error {
+    BuildFailure::new(BuildFailureKind::OutOfMemory).with_lines(lines).into_error(format!(
+        "the build's processes held more than {limit} bytes of memory, which is their bound; make its heap smaller, or \
+         raise max_memory"
     ))
 }
 

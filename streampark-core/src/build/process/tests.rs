@@ -154,3 +154,23 @@ async fn leftovers_of_a_process_that_is_gone_are_found_by_their_mark() {
     use std::os::unix::process::ExitStatusExt;
     assert_eq!(child.wait().unwrap().signal(), Some(9));
 }
+
+#[tokio::test]
+async fn processes_that_hold_too_much_together_are_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    // Two processes, neither of which is too large by itself.
+    let hold = "head -c 60000000 /dev/zero | tail > /dev/null; ";
+    let text = format!("echo begun; (while true; do {hold} done) & echo $! > pid; while true; do {hold} done");
+    let mut request = request(folder.path());
+    request.max_memory = Some(80 << 20);
+    let error = run(script(folder.path(), &text), &request).await.unwrap_err();
+    let failure = BuildFailure::of(&error).unwrap();
+    assert_eq!((failure.kind, error.kind()), (BuildFailureKind::OutOfMemory, ErrorKind::Exhausted));
+    assert_eq!(
+        error.message(),
+        "the build's processes held more than 83886080 bytes of memory, which is their bound; make its heap smaller, \
+         or raise max_memory"
+    );
+    assert_eq!(failure.lines, ["begun"]);
+    assert!(gone(number(&folder.path().join("pid"))));
+}

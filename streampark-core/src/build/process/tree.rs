@@ -76,6 +76,11 @@ impl Tree {
         found.into_keys().collect()
     }
 
+    /// The bytes of memory that all who are there now hold. Blocks for some milliseconds.
+    pub(super) fn held(&mut self) -> u64 {
+        self.look().into_iter().filter_map(resident).sum()
+    }
+
     fn claims(&self, seen: &Seen) -> bool {
         if self.root == Some(seen.group) {
             return true;
@@ -125,6 +130,13 @@ impl Tree {
 /// When the process began; None for one that is gone or a zombie.
 pub(super) fn started(pid: i32) -> Option<u64> {
     stat(pid).map(|seen| seen.started)
+}
+
+/// `VmRSS` of `proc(5)`, in bytes.
+fn resident(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()?.saturating_mul(1024))
 }
 
 fn alive(pid: i32, known: Option<u64>) -> bool {

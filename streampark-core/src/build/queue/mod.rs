@@ -49,6 +49,8 @@ pub struct BuildQueueOptions {
     pub timeout: Duration,
     /// How much a build may print: 64 MiB.
     pub max_output: u64,
+    /// How much memory the processes of a build may hold together: no bound. It is looked at ten times a second.
+    pub max_memory: Option<u64>,
     /// How many builds of a project are remembered, with their logs: 100.
     pub keep: usize,
     /// What builds see of this process's environment.
@@ -65,6 +67,7 @@ impl Default for BuildQueueOptions {
             capacity: 1_000,
             timeout: Duration::from_secs(3600),
             max_output: 64 << 20,
+            max_memory: None,
             keep: 100,
             env: BuildEnvironment::default(),
             clock: Arc::new(SystemClock),
@@ -395,6 +398,7 @@ impl BuildQueue {
             env: options.env.clone(),
             timeout: options.timeout,
             max_output: options.max_output,
+            max_memory: options.max_memory,
             clock: Arc::clone(&options.clock),
             log: Arc::new(move |event| {
                 // Nobody may be following.

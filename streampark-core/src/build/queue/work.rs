@@ -85,6 +85,7 @@ pub(super) struct Work {
     pub(super) env: BuildEnvironment,
     pub(super) timeout: Duration,
     pub(super) max_output: u64,
+    pub(super) max_memory: Option<u64>,
     pub(super) clock: SharedClock,
     pub(super) log: LogSink,
     pub(super) progress: Progress,
@@ -118,6 +119,7 @@ impl Work {
         request.env = self.env.clone();
         request.timeout = self.timeout;
         request.max_output = self.max_output;
+        request.max_memory = self.max_memory;
         request.log = Arc::clone(&self.log);
         let output = self.plan.builder.build(&request).await?;
         pick::distinct(&output.modules)?;

@@ -66,6 +66,7 @@ struct Shared {
     options: MemoryOptions,
     engine: Mutex<Engine>,
     faults: Mutex<Faults>,
+    ended: Mutex<Option<Failure>>,
 }
 
 /// A cluster that only simulates: no Flink, no process, no network.
@@ -109,7 +110,12 @@ impl MemoryCluster {
     /// An empty engine that behaves as `options` say.
     pub fn with_options(options: MemoryOptions) -> Self {
         let engine = Engine::new(options.start_delay, options.checkpoint_interval, options.orphan_timeout);
-        Self(Arc::new(Shared { options, engine: Mutex::new(engine), faults: Mutex::new(Faults::default()) }))
+        Self(Arc::new(Shared {
+            options,
+            engine: Mutex::new(engine),
+            faults: Mutex::new(Faults::default()),
+            ended: Mutex::default(),
+        }))
     }
 
     /// Makes the next `times` calls of `call` go wrong.
@@ -122,9 +128,10 @@ impl MemoryCluster {
         guard(&self.0.faults).stand(call, fault);
     }
 
-    /// Ends every fault.
+    /// Ends every fault; one that had ended is there again.
     pub fn heal(&self) {
         guard(&self.0.faults).clear();
+        *guard(&self.0.ended) = None;
     }
 
     /// What truly ran so far.
@@ -178,6 +185,12 @@ impl MemoryCluster {
     /// listed, and their tasks live on for `orphan_timeout`.
     pub fn crash_job_manager(&self) {
         guard(&self.0.engine).crash(self.now());
+    }
+
+    /// The cluster itself ends, as a session does: it lists nothing any more, and says why.
+    pub fn end(&self, reason: Failure) {
+        self.crash_job_manager();
+        *guard(&self.0.ended) = Some(reason);
     }
 
     /// Forgets a job that is over, as Flink does after `jobstore.expiration-time`.
@@ -268,6 +281,10 @@ impl Cluster for MemoryCluster {
         info.orphan_timeout = self.0.options.orphan_timeout;
         info.incarnation = Some(guard(&self.0.engine).incarnation.to_string());
         info
+    }
+
+    fn ended(&self) -> Option<Failure> {
+        guard(&self.0.ended).clone()
     }
 
     fn capability(&self) -> Capability {

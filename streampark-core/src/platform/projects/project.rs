@@ -174,6 +174,22 @@ impl Project {
         self.git()?.file(path).await
     }
 
+    /// One file as it is at a branch, tag or commit, which is brought where it is not here yet.
+    ///
+    /// # Errors
+    /// As [`log`](Self::log), and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is no such file.
+    #[cfg(feature = "git")]
+    pub async fn file_at(&self, reference: &str, path: &str) -> Result<Vec<u8>> {
+        let source = self.git()?.reference(reference)?;
+        match source.file(path).await {
+            Err(error) if error.kind() == crate::ErrorKind::NotFound => {
+                crate::project::Source::sync(&source, &SyncOptions::default()).await?;
+                source.file(path).await
+            }
+            found => found,
+        }
+    }
+
     #[cfg(feature = "git")]
     fn git(&self) -> Result<GitSource> {
         self.spec()?.git_source(&self.projects.inner.registry.context)

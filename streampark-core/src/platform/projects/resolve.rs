@@ -37,11 +37,11 @@ impl Resolve for ProjectResolver {
             (_, Some(others)) => match others.pin(dependency).await? {
                 Some(pin) => Ok(Some(pin)),
                 None => match others.resolve(dependency).await {
-                    Err(error) if error.kind() == ErrorKind::Unsupported => self.projects.pin_own(dependency),
+                    Err(error) if error.kind() == ErrorKind::Unsupported => self.projects.pin_own(dependency).await,
                     result => result.map(|_| None),
                 },
             },
-            (_, None) => self.projects.pin_own(dependency),
+            (_, None) => self.projects.pin_own(dependency).await,
         }
     }
 }
@@ -65,9 +65,17 @@ impl Projects {
         }
     }
 
-    /// A resource of the centre, in the versions that it stands for now.
-    fn pin_own(&self, dependency: &Dependency) -> Result<Option<Pin>> {
-        let Dependency::Resource(wanted) = dependency else { return Ok(None) };
+    /// A resource of the centre in the versions that it stands for now, or Maven coordinates with their lock.
+    async fn pin_own(&self, dependency: &Dependency) -> Result<Option<Pin>> {
+        let wanted = match dependency {
+            Dependency::Resource(wanted) => wanted,
+            Dependency::Maven(wanted) => {
+                let lock = self.maven().resolve(&wanted.maven, &wanted.exclude).await?;
+                let pin = Pin::new(dependency.clone(), [dependency.clone()]);
+                return Ok(Some(lock.jars.iter().fold(pin, |pin, jar| pin.fact(&jar.name, &jar.sha256))));
+            }
+            _ => return Ok(None),
+        };
         let members = self.resources().members(&wanted.resource, wanted.version.as_deref())?;
         let exact = members.iter().map(|entry| {
             let mut exact = ResourceRef::new(&entry.name);

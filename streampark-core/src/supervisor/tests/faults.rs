@@ -92,6 +92,35 @@ async fn unreachable_is_not_failed_and_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cluster_that_has_ended_is_told_once_with_its_last_words() {
+    let mut world = World::new().await;
+    // Nothing runs there: who asked for it hears of it all the same.
+    world.handle.tell_of_cluster("dev", vec!["people".to_owned()]).unwrap();
+    let error = world.handle.tell_of_cluster("nowhere", Vec::new()).unwrap_err();
+    assert_eq!(error.message(), "there is no cluster named 'nowhere'");
+    world.engine.end(Failure::new("killed by user root"));
+    world.pass(60).await;
+    let view = world.handle.clusters().remove(0);
+    assert_eq!((view.ended.as_deref(), view.unreachable_since), (Some("killed by user root"), None));
+    assert_eq!(world.told().await, [AlertKind::ClusterEnded]);
+    world.die_and_begin_again().await;
+    world.pass(60).await;
+    assert_eq!(world.told().await, [AlertKind::ClusterEnded], "not again");
+    world.handle.tell_of_cluster("dev", vec!["people".to_owned()]).unwrap();
+    world.engine.heal();
+    world.pass(60).await;
+    assert_eq!(world.told().await, [AlertKind::ClusterEnded, AlertKind::ClusterRecovered]);
+    assert_eq!(world.handle.clusters().remove(0).ended, None);
+    let events = world.store.events(&EventFilter::default()).await.unwrap();
+    let said: Vec<&str> = events
+        .iter()
+        .filter(|event| event.kind == EventKind::ClusterChanged)
+        .map(|event| event.message.as_str())
+        .collect();
+    assert_eq!(said, ["cluster 'dev' has ended: killed by user root", "cluster 'dev' is there again"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_while_unreachable_is_noticed_when_the_cluster_answers_again() {
     let world = World::new().await;
     let job = world.running(world.spec("orders")).await;
