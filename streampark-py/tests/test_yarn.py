@@ -55,11 +55,12 @@ def test_identities_hide_their_secrets() -> None:
 def test_kerberos_says_what_is_wrong(tmp_path: Path) -> None:
     conf = tmp_path / "krb5.conf"
     conf.write_text("[libdefaults]\n default_realm = R\n")
+    absent = sp.Identity.kerberos("alice", keytab=tmp_path / "absent", krb5_conf=conf)
     with pytest.raises(sp.NotFoundError, match="the keytab cannot be read; check its path and its rights"):
-        identity = sp.Identity.kerberos("alice", keytab=tmp_path / "absent", krb5_conf=conf)
-        sp.YarnCluster("http://rm:8088", identity=identity)
-    with pytest.raises(sp.InvalidInputError, match="keytab is given without kerberos.principal; name whose key it is"):
-        sp.YarnCluster("http://rm:8088", identity=sp.Identity.kerberos(keytab="/a", krb5_conf=conf))
+        sp.YarnCluster("http://rm:8088", identity=absent)
+    nameless = sp.Identity.kerberos(keytab="/a", krb5_conf=conf)
+    with pytest.raises(sp.InvalidInputError, match=r"is given without kerberos\.principal; name whose key it is"):
+        sp.YarnCluster("http://rm:8088", identity=nameless)
     identity = sp.Identity.kerberos("alice@R", ccache="FILE:/nowhere", krb5_conf=conf, timeout="2 s")
     assert repr(identity) == "Identity.kerberos('alice@R')"
     told = sp.YarnCluster("http://rm:8088", identity=identity).diagnose()
@@ -79,7 +80,8 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None: ...
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
 
 
 async def test_a_vendors_way_to_prove_who_we_are() -> None:

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""features.py CARGO-WORDS... [-- MORE]: runs a cargo command on streampark-core without features, with each feature alone,
+"""features.py CARGO-WORDS... [-- MORE]: runs a cargo command on each library without features, with each feature alone,
 and with all of them, so that every promise of a feature is built. The features are read from the manifest."""
 
 import json
 import subprocess
 import sys
+
+LIBRARIES = ["streampark-core", "streampark-yarn"]
 
 
 def main():
@@ -13,15 +15,20 @@ def main():
     metadata = json.loads(
         subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"])
     )
-    (core,) = [package for package in metadata["packages"] if package["name"] == "streampark-core"]
-    alone = sorted(set(core["features"]) - {"default"})
+    for package in metadata["packages"]:
+        if package["name"] in LIBRARIES:
+            run(package, words[:cut], words[cut:])
+
+
+def run(package, before, after):
+    alone = sorted(set(package["features"]) - {"default"})
     choices = [
         ["--no-default-features"],
         *(["--no-default-features", "--features", name] for name in alone),
         ["--all-features"],
     ]
     for choice in choices:
-        command = ["cargo", *words[:cut], "--locked", "-p", "streampark-core", *choice, *words[cut:]]
+        command = ["cargo", *before, "--locked", "-p", package["name"], *choice, *after]
         print("features:", " ".join(command[1:]), flush=True)
         code = subprocess.call(command)
         if code:

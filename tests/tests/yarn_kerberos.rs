@@ -112,6 +112,11 @@ async fn until(cluster: &YarnCluster, run: &RunRef, wanted: &RunStatus) -> Obser
     }
 }
 
+async fn kill(cluster: &YarnCluster, run: &RunRef) {
+    cluster.stop(run, Stop::Kill, &SavepointOptions::default()).await.unwrap();
+    until(cluster, run, &RunStatus::Canceled).await;
+}
+
 async fn refused(options: YarnOptions) -> Error {
     YarnCluster::new(options).unwrap().observe().await.unwrap_err()
 }
@@ -212,7 +217,7 @@ async fn a_ticket_that_ends_before_the_job_does(scene: &Scene, bob: &YarnCluster
     println!("{:6.1} s two applications run", began.elapsed().as_secs_f32());
     let log = cluster.logs(&first.run, &LogOptions::default()).await.unwrap().read_to_string(8 << 20).await.unwrap();
     assert!(log.contains("YarnApplicationClusterEntryPoint"), "{log}");
-    assert!(bob.stop(&his.run, Stop::Kill, &SavepointOptions::default()).await.unwrap().complete);
+    kill(bob, &his.run).await;
     bob.release(&his.run).await.unwrap();
     scene.assert_whole("bobs");
     // Past the end of the ticket that kinit got, and of the token that HDFS gave.
@@ -225,8 +230,7 @@ async fn a_ticket_that_ends_before_the_job_does(scene: &Scene, bob: &YarnCluster
     tokio::time::sleep(Duration::from_secs(2)).await;
     let point = cluster.restore_points(&first.run).await.unwrap().into_iter().next().unwrap();
     assert!(point.checkpoint_id.unwrap() > before, "no checkpoint is written any more: {point:?}");
-    assert!(cluster.stop(&first.run, Stop::Kill, &SavepointOptions::default()).await.unwrap().complete);
-    until(&cluster, &first.run, &RunStatus::Canceled).await;
+    kill(&cluster, &first.run).await;
     let point = cluster.restore_points(&first.run).await.unwrap().into_iter().next().unwrap();
     let mut second = scene.counting(2, "brief", &[]);
     second.restore = Some(point);
@@ -237,7 +241,7 @@ async fn a_ticket_that_ends_before_the_job_does(scene: &Scene, bob: &YarnCluster
         assert!(Instant::now() < deadline, "nothing is written after the restart");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(cluster.stop(&second.run, Stop::Kill, &SavepointOptions::default()).await.unwrap().complete);
+    kill(&cluster, &second.run).await;
     for run in [&first.run, &second.run] {
         cluster.release(run).await.unwrap();
     }

@@ -285,11 +285,11 @@ pub(super) mod kdc {
 
     /// The key of every session.
     pub(crate) fn session() -> Key {
-        Key::new(17, &[4; 16]).unwrap()
+        Key::new(17, &[7; 16]).unwrap()
     }
 
     pub(crate) fn reply(kind: u8, key: &Key, usage: i32, told: &Told<'_>) -> Vec<u8> {
-        let session = sequence([field(0, &integer(17)), field(1, &octets(&[4; 16]))]);
+        let session = sequence([field(0, &integer(17)), field(1, &octets(&[7; 16]))]);
         let mut inner = vec![
             field(0, &session),
             field(2, &integer(told.nonce)),
