@@ -378,7 +378,7 @@ async fn a_node_is_lost(scene: &mut Scene, job: &Job) {
     assert!(sent >= until, "submitted at {sent}, tasks until {until}");
 
     let own = before.flink_job.to_string();
-    let last = scene.output(job.name()).into_iter().filter(|element| element.flink_job == own).next_back().unwrap();
+    let last = scene.output(job.name()).into_iter().rfind(|element| element.flink_job == own).unwrap();
     let late = last.at_ms.saturating_sub(gone_at_ms.unwrap());
     println!(
         "        lost {:.1} s after its NodeManager was killed; its tasks wrote for {:.1} s more after their JobManager was gone",
