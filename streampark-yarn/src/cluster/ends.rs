@@ -25,7 +25,8 @@ impl YarnCluster {
             Ok(stopped)
         };
         if app.state.is_over() {
-            return done(!ended_by_yarn_alone(&app) || self.inner.yarn.is_at_rest(&app).await);
+            let gone = !ended_by_yarn_alone(&app) || self.inner.memory.is_gone(&app.id);
+            return done(gone || self.inner.yarn.is_at_rest(&app).await);
         }
         if how == Stop::Kill {
             return done(self.kill_whole(&app, "ended by StreamPark").await?);

@@ -77,7 +77,7 @@ impl Scene {
 
     /// Waits until a job puts something out in this generation.
     pub async fn until_it_writes(&self, job: &Job, generation: u64) {
-        let deadline = Instant::now() + Duration::from_secs(300);
+        let deadline = Instant::now() + Duration::from_secs(600);
         let flink_job = loop {
             let view = job.status().unwrap();
             if let Some(run) = view.run.filter(|run| run.run.key.generation == generation) {
