@@ -122,12 +122,12 @@ def test_resources_are_uploaded_once(tmp_path: Path) -> None:
             with pytest.raises(sp.ConflictError, match="it is used by job shouts"):
                 projects.remove_resource("tools")
             platform.jobs.get("shouts").delete()
-        with pytest.raises(sp.ConflictError, match="it is used by group all"):
-            projects.remove_resource("tools")
-        projects.remove_resource("all")
-        projects.remove_resource("tools", "1.0")
-        assert projects.resources() == []
-        assert projects.create_functions.__doc__
+            with pytest.raises(sp.ConflictError, match="it is used by group all"):
+                projects.remove_resource("tools")
+            projects.remove_resource("all")
+            projects.remove_resource("tools", "1.0")
+            assert projects.resources() == []
+            assert projects.create_functions.__doc__
 
 
 def test_a_jar_is_looked_into(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ pub(crate) struct Ground {
     pub(crate) home: String,
     pub(crate) class_path: Option<Vec<String>>,
     pub(crate) secure: bool,
+    /// Whether ResourceManagers keep their applications over a restart: any of them takes an id once only.
+    recovers: bool,
     limits: ResourceLimits,
 }
 
@@ -123,6 +125,7 @@ impl Yarn {
             "yarn.scheduler.minimum-allocation-mb",
             "yarn.scheduler.maximum-allocation-mb",
             "yarn.scheduler.maximum-allocation-vcores",
+            "yarn.resourcemanager.recovery.enabled",
         ];
         let asked = names.iter().map(|name| async move {
             match self.hadoop.get(name) {
@@ -130,8 +133,8 @@ impl Yarn {
                 None => self.rm.property(name).await,
             }
         });
-        let [default_fs, class_path, security, min_memory, max_memory, max_cores] =
-            <[Option<String>; 6]>::try_from(futures_util::future::try_join_all(asked).await?).unwrap_or_default();
+        let [default_fs, class_path, security, min_memory, max_memory, max_cores, recovery] =
+            <[Option<String>; 7]>::try_from(futures_util::future::try_join_all(asked).await?).unwrap_or_default();
         let default_fs = self.options.default_fs.clone().or(default_fs).unwrap_or_else(|| "file:///".to_owned());
         let fs = self.file_system(&default_fs)?;
         let home = match &self.options.staging {
@@ -154,6 +157,7 @@ impl Yarn {
             home: home.trim_end_matches('/').to_owned(),
             class_path: entries.filter(|entries| !entries.is_empty()),
             secure: security.is_some_and(|kind| kind.eq_ignore_ascii_case("kerberos")),
+            recovers: recovery.is_some_and(|text| text.trim() == "true"),
             limits: ResourceLimits {
                 max_memory_mb: number(max_memory, 8192),
                 max_vcores,
@@ -205,6 +209,9 @@ impl Yarn {
 
     /// Which process the active ResourceManager is, once known: it takes an application id once only.
     pub(crate) fn known_incarnation(&self) -> Option<String> {
+        if self.ground.get().is_some_and(|ground| ground.recovers) {
+            return Some("yarn.resourcemanager.recovery.enabled".to_owned());
+        }
         self.incarnation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -462,8 +462,8 @@ async fn the_end_of_a_session_is_told(scene: &Scene, session: &Arc<dyn Cluster>)
             assert!(Instant::now() < deadline, "no {count} {kind}: {:#?}", receiver.alerts());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let all = receiver.alerts().into_iter().filter(|alert| alert["kind"] == kind);
-        all.last().unwrap()["title"].as_str().unwrap().to_owned()
+        let mut all = receiver.alerts().into_iter().filter(|alert| alert["kind"] == kind);
+        all.next_back().unwrap()["title"].as_str().unwrap().to_owned()
     };
     let sessions = scene.cluster.sessions();
     sessions.kill("reports").await.unwrap();

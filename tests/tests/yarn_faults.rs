@@ -216,9 +216,12 @@ async fn reads_go_by_the_proxy(scene: &Scene, job: &Job) {
     options.host_map.insert("localhost".to_owned(), closed.to_string());
     let cluster = YarnCluster::new(options).unwrap();
     let run = job.status().unwrap().run.unwrap().run;
-    let all = cluster.observe().await.unwrap();
-    let seen = all.iter().find(|seen| seen.key == Some(run.key)).unwrap();
-    assert_eq!((&seen.status, seen.tasks.map(|(on, of)| on == of)), (&RunStatus::Running, Some(true)), "{seen:#?}");
+    let read = async || {
+        let all = cluster.observe().await.unwrap();
+        let seen = all.iter().find(|seen| seen.key == Some(run.key)).unwrap();
+        seen.status == RunStatus::Running && seen.tasks.is_some_and(|(on, of)| on == of)
+    };
+    scene.until("it is read by the proxy", 120, read).await;
     assert!(!cluster.restore_points(&run).await.unwrap().is_empty());
     let error = cluster.savepoint(&run, &SavepointOptions::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Unsupported, ErrorStatus::Temporary), "{error:?}");
@@ -375,7 +378,7 @@ async fn a_node_is_lost(scene: &mut Scene, job: &Job) {
     assert!(sent >= until, "submitted at {sent}, tasks until {until}");
 
     let own = before.flink_job.to_string();
-    let last = scene.output(job.name()).into_iter().filter(|element| element.flink_job == own).next_back().unwrap();
+    let last = scene.output(job.name()).into_iter().rfind(|element| element.flink_job == own).unwrap();
     let late = last.at_ms.saturating_sub(gone_at_ms.unwrap());
     println!(
         "        lost {:.1} s after its NodeManager was killed; its tasks wrote for {:.1} s more after their JobManager was gone",

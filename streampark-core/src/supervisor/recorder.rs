@@ -1,6 +1,6 @@
 //! A way into the history for what happens beside the jobs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,9 +9,14 @@ use super::shared::Shared;
 use crate::store::Batch;
 use crate::{Event, Result};
 
-/// Writes events into the history and tells those who follow it; does not keep the supervisor alive.
+/// Writes events into the history and tells those who follow it.
+///
+/// It keeps nothing alive: whom it tells of may be held by the supervisor, as the finder of its jars.
 #[derive(Clone)]
-pub struct EventRecorder(Arc<Shared>);
+pub struct EventRecorder {
+    shared: Weak<Shared>,
+    closing: CancellationToken,
+}
 
 impl std::fmt::Debug for EventRecorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -22,7 +27,7 @@ impl std::fmt::Debug for EventRecorder {
 impl super::SupervisorHandle {
     /// A way into the history for what happens beside the jobs.
     pub fn recorder(&self) -> EventRecorder {
-        EventRecorder(Arc::clone(self.shared()))
+        EventRecorder { shared: Arc::downgrade(self.shared()), closing: self.shared().closing.clone() }
     }
 }
 
@@ -32,21 +37,22 @@ impl EventRecorder {
     /// # Errors
     /// Those of the store; [`Cancelled`](crate::ErrorKind::Cancelled) after a shutdown began.
     pub async fn record(&self, events: Vec<Event>) -> Result<()> {
-        if self.0.closing.is_cancelled() {
-            return Err(closed().with_operation("events.record"));
-        }
-        let committed = self.0.commit(Batch { events, ..Batch::default() }).await?;
-        self.0.publish(&committed.events);
+        let shared = self.shared.upgrade().filter(|shared| !shared.closing.is_cancelled());
+        let shared = shared.ok_or_else(|| closed().with_operation("events.record"))?;
+        let committed = shared.commit(Batch { events, ..Batch::default() }).await?;
+        shared.publish(&committed.events);
         Ok(())
     }
 
     /// Ends with the supervisor.
     pub(crate) fn closing(&self) -> CancellationToken {
-        self.0.closing.clone()
+        self.closing.clone()
     }
 
     /// Runs beside the supervisor, whose shutdown waits for its end.
     pub(crate) fn beside(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.tasks.spawn(task);
+        if let Some(shared) = self.shared.upgrade() {
+            shared.tasks.spawn(task);
+        }
     }
 }

@@ -190,7 +190,7 @@ impl Tickets {
         }
         let fresh = match &self.source {
             Source::Keytab(file) => self.log_in(file).await,
-            Source::Cache(file) => self.from_cache(file, kept.as_ref(), now).await,
+            Source::Cache(file) => self.read_cache(file, kept.as_ref(), now).await,
         };
         match fresh {
             Ok(fresh) => {
@@ -247,7 +247,7 @@ impl Tickets {
         Err(refused.unwrap_or_else(|| Error::new(ErrorKind::Internal, "the keytab gave no key")))
     }
 
-    async fn from_cache(&self, file: &Path, kept: Option<&Credential>, now: i64) -> Result<Credential> {
+    async fn read_cache(&self, file: &Path, kept: Option<&Credential>, now: i64) -> Result<Credential> {
         let path = file.to_owned();
         let cache = read(move || cache_of(&path)).await?;
         if cache.owner != self.client {

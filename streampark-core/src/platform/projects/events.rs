@@ -54,10 +54,9 @@ impl Projects {
     /// Begins to tell the history of builds: what it has not heard, then what happens.
     pub(super) fn tell(&self, recorder: &EventRecorder) {
         let ended = CancellationToken::new();
-        let before = std::mem::replace(
-            &mut *self.inner.recorder.write().unwrap_or_else(PoisonError::into_inner),
-            Some((recorder.clone(), ended.clone())),
-        );
+        let mut way = self.inner.recorder.write().unwrap_or_else(PoisonError::into_inner);
+        let before = way.replace((recorder.clone(), ended.clone()));
+        drop(way);
         if let Some((_, before)) = before {
             before.cancel();
         }
