@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -50,6 +51,8 @@ struct Inner {
     user: String,
     tickets: Tickets,
     how: &'static str,
+    /// Whether somebody keeps the ticket alive.
+    kept: AtomicBool,
     cookies: Mutex<HashMap<Place, Cookie>>,
 }
 
@@ -109,7 +112,8 @@ impl Kerberos {
         };
         let user = options.user.clone().unwrap_or_else(|| client.short().to_owned());
         let tickets = Tickets::new(client, source, conf, options.timeout, clock);
-        Ok(Self { inner: Arc::new(Inner { user, tickets, how, cookies: Mutex::default() }) })
+        let (kept, cookies) = (AtomicBool::new(false), Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { user, tickets, how, kept, cookies }) })
     }
 
     fn cookie(&self, place: &Place) -> Option<Secret> {
@@ -125,6 +129,31 @@ impl Kerberos {
 
     fn forget(&self, place: &Place) -> bool {
         self.inner.cookies.lock().unwrap_or_else(PoisonError::into_inner).remove(place).is_some()
+    }
+}
+
+/// Renews the first ticket before its end, also while cookies or the lack of requests make it unneeded: an ended one
+/// cannot be renewed. Ends with the last who uses it.
+async fn keep(inner: Weak<Inner>) {
+    let _last = OnEnd(Weak::clone(&inner));
+    while let Some(pause) = inner.upgrade().map(|inner| inner.tickets.until_renewal()) {
+        tokio::time::sleep(pause).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if inner.tickets.is_due() {
+            // What went wrong is in the log; the old ticket is good for a while.
+            drop(inner.tickets.renew().await);
+        }
+    }
+}
+
+/// A runtime that ends takes its tasks along; the next request starts the task anew.
+struct OnEnd(Weak<Inner>);
+
+impl Drop for OnEnd {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.kept.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -186,17 +215,15 @@ impl Authenticator for Kerberos {
             return Ok(Proof::none());
         }
         let inner = &self.inner;
-        // The ticket is kept alive even while cookies make it unneeded: an ended one cannot be renewed.
-        if inner.tickets.should_renew() {
-            let inner = Arc::clone(inner);
-            tokio::spawn(async move { drop(inner.tickets.renew().await) });
-        }
         let place = place_of(&target.url)
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a request without a host cannot be proven"))?;
         if let Some(value) = self.cookie(&place) {
             return Ok(Proof::none().header("Cookie", format!("{COOKIE}={}", value.expose())));
         }
         let ticket = inner.tickets.service(&inner.tickets.web_service(&place.1)).await?;
+        if !inner.kept.swap(true, Ordering::Relaxed) {
+            tokio::spawn(keep(Arc::downgrade(inner)));
+        }
         let token = messages::negotiate(&inner.tickets.client, &ticket, inner.tickets.moment())?;
         Ok(Proof::none().header("Authorization", format!("Negotiate {}", BASE64.encode(token))))
     }

@@ -95,14 +95,15 @@ impl Tickets {
         Principal { parts: vec!["HTTP".to_owned(), host], realm }
     }
 
-    /// True once for each time that the first ticket should be renewed by whoever asks.
-    pub(super) fn should_renew(&self) -> bool {
-        let (now, due) = (self.now(), self.renew_at.load(Ordering::Relaxed));
-        now >= due
-            && self
-                .renew_at
-                .compare_exchange(due, now.saturating_add(REST), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+    /// Whether the first ticket should be renewed.
+    pub(super) fn is_due(&self) -> bool {
+        self.now() >= self.renew_at.load(Ordering::Relaxed)
+    }
+
+    /// How long to wait before that may be so. The wall clock may jump: it is looked at now and then.
+    pub(super) fn until_renewal(&self) -> Duration {
+        let seconds = self.renew_at.load(Ordering::Relaxed).saturating_sub(self.now()).clamp(1, 60);
+        Duration::from_secs(u64::try_from(seconds).unwrap_or(1))
     }
 
     /// Renews the first ticket where it is old.
