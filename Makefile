@@ -73,7 +73,7 @@ test-projects: system-projects ## real Git servers, Maven and Gradle builds; wha
 		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'projects*'
 
 .PHONY: test-yarn
-test-yarn: system-projects venv ## against real Hadoop with real Flink
+test-yarn: system-hadoop system-projects venv ## against real Hadoop with real Flink
 	@$(flink_env)
 	$(hadoop_env)
 	export STREAMPARK_TEST_S3="$$($(SERVERS)/s3.sh)"
@@ -88,7 +88,7 @@ check: check-rust check-dependencies check-runner check-python ## formatting, li
 .PHONY: check-rust
 check-rust: system
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --locked --workspace --all-targets --features streampark-examples/road -- -D warnings
 	python3 $(SERVERS)/features.py clippy --quiet --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --locked --workspace --no-deps
 
