@@ -114,11 +114,8 @@ async fn refusals_and_a_mended_distribution(scene: &Scene) {
         let mut options = scene.options();
         change(&mut options);
         platform.clusters().add("bad", YarnCluster::new(options).unwrap());
-        let job = platform
-            .jobs()
-            .create(JobSpec::new(name, JarProgram::new(jar.to_string_lossy())).cluster("bad"))
-            .await
-            .unwrap();
+        let program = JarProgram::new(jar.to_string_lossy()).entry_class("streampark.testing.CountingJob");
+        let job = platform.jobs().create(JobSpec::new(name, program).cluster("bad")).await.unwrap();
         job.start().await.unwrap();
         job.wait_for(JobState::Failed).await.unwrap();
         platform.clusters().remove("bad").unwrap();
