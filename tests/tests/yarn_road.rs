@@ -82,15 +82,17 @@ impl Road {
         Self { folder, host, hadoop, orders, platform, receiver }
     }
 
-    /// Synchronises and builds what was pushed last; gives the commit and the build's id.
+    /// Synchronises and builds what was pushed last; gives the commit and the build that made its artifact, which is
+    /// an earlier one where the commit was built before.
     async fn build(&self) -> (String, String) {
         let commit = self.orders.sync().await.unwrap().revision.id;
         let build = self.orders.build().await.unwrap();
         if let Err(error) = build.wait().await {
             panic!("{}: {:#?}", error.chain(), build.tail(50).await.unwrap());
         }
-        assert_eq!(build.artifacts().await.unwrap()[0].revision.id, commit);
-        (commit, build.id().to_owned())
+        let artifact = build.artifacts().await.unwrap().remove(0);
+        assert_eq!(artifact.revision.id, commit);
+        (commit, artifact.build.unwrap())
     }
 }
 
