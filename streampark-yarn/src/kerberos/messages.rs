@@ -16,11 +16,10 @@ const TGS_REP: u8 = 13;
 const AP_REQ: u8 = 14;
 const KRB_ERROR: u8 = 30;
 
-/// Flags of a request to a KDC (section 5.4.1).
+/// Flags of a request to a KDC (section 5.4.1); the first is one of tickets too (section 5.3).
+const RENEWABLE: u8 = 8;
 const CANONICALIZE: u8 = 15;
 const RENEW: u8 = 30;
-/// Flags of a ticket (section 5.3).
-const RENEWABLE: usize = 8;
 
 /// As long as the KDC allows: the last time that 32 bits hold.
 const FOR_LONG: i64 = 2_145_916_800;
@@ -122,8 +121,9 @@ pub(super) fn tgs_request(
     at: Moment,
 ) -> Result<(Vec<u8>, i64)> {
     let realm = granting.server.parts.get(1).map_or(granting.server.realm.as_str(), String::as_str);
-    let options = if wish == Wish::Renewal { RENEW } else { CANONICALIZE };
-    let (body, nonce) = body(&[options], None, realm, server);
+    // A renewed ticket can be renewed again only where that is asked for.
+    let options: &[u8] = if wish == Wish::Renewal { &[RENEWABLE, RENEW] } else { &[CANONICALIZE] };
+    let (body, nonce) = body(options, None, realm, server);
     let checksum = granting.key.checksum(usage::TGS_REQ_CHECKSUM, &body)?;
     let authenticator = authenticator(client, &checksum, at);
     let ap = ap_request(granting, &authenticator, usage::TGS_REQ_AUTHENTICATOR)?;
@@ -217,7 +217,8 @@ impl Reply {
             )
         })?;
         let flags = fields.require(4, der::BIT_STRING)?.content;
-        let bit = |number: usize| flags.get(1 + number / 8).is_some_and(|byte| byte & (0x80 >> (number % 8)) != 0);
+        let bit =
+            |number: u8| flags.get(1 + usize::from(number / 8)).is_some_and(|byte| byte & (0x80 >> (number % 8)) != 0);
         let name = fields.require(10, der::SEQUENCE)?.fields()?;
         Ok(Credential {
             server: Principal { parts: der::texts(name.require(1, der::SEQUENCE)?)?, realm: fields.text(9)? },
@@ -315,6 +316,8 @@ pub(super) mod kdc {
     pub(crate) struct Asked {
         pub(crate) first: bool,
         pub(crate) renewal: bool,
+        /// Whether it should be renewable.
+        pub(crate) renewable: bool,
         pub(crate) nonce: i64,
         pub(crate) server: Principal,
     }
@@ -327,6 +330,7 @@ pub(super) mod kdc {
         Asked {
             first: outer.tag == application(AS_REQ),
             renewal: body.require(0, der::BIT_STRING).unwrap().content.get(4).is_some_and(|byte| byte & 2 != 0),
+            renewable: body.require(0, der::BIT_STRING).unwrap().content.get(2).is_some_and(|byte| byte & 0x80 != 0),
             nonce: body.integer(7).unwrap(),
             server: Principal {
                 parts: der::texts(name.require(1, der::SEQUENCE).unwrap()).unwrap(),

@@ -59,7 +59,7 @@ impl Kdc {
                             server: &asked.server,
                             start: now,
                             end: now + LIFE,
-                            renew_till: Some(now + 10 * LIFE),
+                            renew_till: asked.renewable.then_some(now + 10 * LIFE),
                         };
                         match asked.first {
                             true => reply(11, &client, usage::AS_REP, &told),
@@ -172,6 +172,11 @@ async fn a_cached_ticket_is_renewed_while_that_can_be_done() {
     // Old, and renewed at once.
     assert_eq!(tickets.renew().await.unwrap().as_second(), 1_100);
     assert_eq!(scene.kdc.counts(), (0, 1, 0));
+    // And again, though the file has the ended one still.
+    scene.clock.set(1_080);
+    assert_eq!(tickets.renew().await.unwrap().as_second(), 1_180);
+    assert_eq!(scene.kdc.counts(), (0, 1, 0));
+    scene.clock.set(1_000);
     let tickets = scene.by_cache(1_200, 0);
     assert_eq!(tickets.renew().await.unwrap().as_second(), 1_200);
     assert_eq!(scene.kdc.counts(), (0, 0, 0));
