@@ -81,7 +81,7 @@ def test_the_notebook_goes_the_whole_road(monkeypatch: pytest.MonkeyPatch, tmp_p
         ": the price list is empty",
         "'FAILED', 'None'",
         "'checkpoint ",
-        "'job_failed', ",
+        "'job_failed'",
         "run 3 works",
         "True Postage is 599 cents by Ada Lovelace <ada@example.com> built for bob",
         "<td>bob</td>",

@@ -410,7 +410,7 @@ async fn faults_on_hadoop_3_4() {
     let mut scene = Scene::start(&[
         "--rm-recovery",
         "--nm-recovery",
-        "--nm-expiry=10",
+        "--nm-expiry=30",
         "--yarn=yarn.log-aggregation-enable=true",
         "--hdfs=dfs.datanode.hostname=127.0.0.1",
         "--scheduler=yarn.scheduler.capacity.root.queues=default,flink,full",
