@@ -128,25 +128,21 @@ async fn refusals_and_a_mended_distribution(scene: &Scene) {
         options.distribution_folder = Some(format!("/user/{user}/.streampark/dist"));
     };
     let reason = refused("closed", &closed, &right).await;
-    assert_eq!(
-        reason,
-        "the staging folder cannot be made: Permission denied: user=mallory, access=WRITE, \
+    let told = "the staging folder cannot be made: Permission denied: user=mallory, access=WRITE, \
          inode=\"/user\":root:supergroup:drwxr-xr-x; give a folder that the user may write to by the option staging"
-            .replace(":root:", &format!(":{user}:"))
-    );
+        .replace(":root:", &format!(":{user}:"));
+    assert!(reason.contains(&told), "{reason}");
     let lib = std::fs::read_dir(Path::new(&variable("STREAMPARK_TEST_FLINK_1")).join("lib")).unwrap().flatten();
     let names: Vec<String> = lib.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     let csv = names.iter().find(|name| name.starts_with("flink-csv-")).unwrap();
     let like_a_lib = scene.folder.path().join(csv);
     std::fs::copy(&right, &like_a_lib).unwrap();
     let reason = refused("like-a-lib", &|_| {}, &like_a_lib).await;
-    assert_eq!(
-        reason,
-        format!(
-            "the program's jar '{csv}' has the name of Flink's own 'lib/{csv}': one of both would hide the other; leave \
-             it out where it is the same library, else rename it"
-        )
+    let told = format!(
+        "the program's jar '{csv}' has the name of Flink's own 'lib/{csv}': one of both would hide the other; leave it \
+         out where it is the same library, else rename it"
     );
+    assert!(reason.contains(&told), "{reason}");
     assert_eq!(scene.staged().await, Vec::<String>::new());
     platform.shutdown().await.unwrap();
 
