@@ -33,7 +33,7 @@ def run(code: str, *, interrupt_at: str | None = None, timeout: float = 30) -> t
             line = process.stdout.readline()
             assert line, process.communicate()[1]
             seen += line
-        time.sleep(0.3)
+        time.sleep(1.0)
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=timeout)
     return process.returncode, seen + out, err
