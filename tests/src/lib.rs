@@ -11,5 +11,6 @@ pub mod kerberos;
 pub mod output;
 pub mod process;
 pub mod proxy;
+pub mod s3;
 pub mod sources;
 pub mod webhook;

@@ -1,68 +1,25 @@
 //! Artifacts in a real server that speaks S3.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use streampark_core::ErrorKind;
 use streampark_core::build::{ArtifactFilter, ArtifactRetention, ArtifactStore, BuilderSpec, CommandSpec, ProjectSpec};
 use streampark_core::platform::{Projects, ProjectsOptions};
+use streampark_tests::s3::S3Server;
 
-/// The server, ended when dropped.
-struct Server {
-    child: Child,
-    port: u16,
-    _log: tempfile::TempDir,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let program = std::env::var("STREAMPARK_TEST_S3")
-            .unwrap_or_else(|_| panic!("STREAMPARK_TEST_S3 is not set; run: make test-projects"));
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = tempfile::tempdir().unwrap();
-        let output = std::fs::File::create(log.path().join("log")).unwrap();
-        let child = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .unwrap();
-        let server = Self { child, port, _log: log };
-        let begun = Instant::now();
-        let client = reqwest::Client::new();
-        // A bucket is made by a PUT of its name.
-        while client.put(server.endpoint() + "/artifacts").send().await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(120), "the server does not answer");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        server
-    }
-
-    fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    fn options(&self) -> BTreeMap<String, String> {
-        let named = [
-            ("endpoint", self.endpoint().as_str()),
-            ("region", "us-east-1"),
-            ("access_key_id", "us"),
-            ("secret_access_key", "ours"),
-            ("allow_http", "true"),
-            ("virtual_hosted_style_request", "false"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        named.into_iter().collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn bucket_options(server: &S3Server) -> BTreeMap<String, String> {
+    let named = [
+        ("endpoint", server.endpoint.as_str()),
+        ("region", "us-east-1"),
+        ("access_key_id", "us"),
+        ("secret_access_key", "ours"),
+        ("allow_http", "true"),
+        ("virtual_hosted_style_request", "false"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    named.into_iter().collect()
 }
 
 fn jar(comment: &str) -> Vec<u8> {
@@ -84,10 +41,11 @@ fn stored_jar(bytes: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn builds_leave_their_artifacts_in_a_bucket_for_every_machine() {
-    let server = Server::start().await;
+    let server = S3Server::start("artifacts").await;
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let open = |cache: &str| ArtifactStore::from_url("s3://artifacts/team", &server.options(), at(cache)).unwrap();
+    let open =
+        |cache: &str| ArtifactStore::from_url("s3://artifacts/team", &bucket_options(&server), at(cache)).unwrap();
     let projects = Projects::open(at("data"), ProjectsOptions::default().artifacts(open("one"))).await.unwrap();
     std::fs::create_dir(at("code")).unwrap();
     std::fs::write(at("code").join("orders.jar"), jar("orders")).unwrap();
@@ -120,7 +78,7 @@ async fn builds_leave_their_artifacts_in_a_bucket_for_every_machine() {
     assert_eq!(elsewhere.list(&ArtifactFilter::default()).await.unwrap(), [made]);
     let error = open("fourth").jar(&artifact).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let nowhere = ArtifactStore::from_url("s3://no-such-bucket/x", &server.options(), at("fifth")).unwrap();
+    let nowhere = ArtifactStore::from_url("s3://no-such-bucket/x", &bucket_options(&server), at("fifth")).unwrap();
     let error = nowhere.put(&artifact, &at("large")).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Remote, Some("artifacts.put")));
     projects.close().await;

@@ -17,7 +17,7 @@ use streampark_core::job::{
 use streampark_core::platform::{Job, WaitOptions};
 use streampark_core::store::{MemoryStore, SqliteStore};
 use streampark_core::{ErrorKind, ErrorStatus, StreamPark};
-use streampark_tests::hadoop::Hadoop;
+use streampark_tests::hadoop::{Hadoop, small};
 use streampark_tests::output::{elements, faults};
 use streampark_tests::proxy::Proxy;
 use streampark_tests::webhook::Receiver;
@@ -29,16 +29,8 @@ fn variable(name: &str) -> String {
 
 /// Small processes: several applications share 4 GB.
 fn options(hadoop: &Hadoop, flink: &str) -> YarnOptions {
-    YarnOptions::from_hadoop_conf(&hadoop.at.conf)
+    small(YarnOptions::from_hadoop_conf(&hadoop.at.conf))
         .flink_home(variable(flink))
-        .flink("jobmanager.memory.process.size", "768m")
-        .flink("jobmanager.memory.jvm-metaspace.size", "160m")
-        .flink("taskmanager.memory.process.size", "900m")
-        .flink("taskmanager.memory.managed.size", "0m")
-        .flink("taskmanager.memory.jvm-metaspace.size", "160m")
-        .flink("yarn.heartbeat.interval", "1")
-        .flink("execution.checkpointing.interval", "500 ms")
-        .flink("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION")
         .flink("state.checkpoints.dir", format!("{}/flink/checkpoints", hadoop.at.fs))
         .flink("state.savepoints.dir", format!("{}/flink/savepoints", hadoop.at.fs))
 }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use streampark_core::cluster::{Cluster, LogOptions, Observation, RunStatus, SavepointOptions, Stop, Submission};
 use streampark_core::job::{JobId, Launch, Location, Resource, RunKey, RunRef};
 use streampark_core::{Clock, Error, ErrorKind};
+use streampark_tests::hadoop::small;
 use streampark_tests::kerberos::SecureHadoop;
 use streampark_tests::output::{elements, faults};
 use streampark_yarn::{Kerberos, KerberosOptions, YarnCluster, YarnOptions};
@@ -47,17 +48,9 @@ impl Scene {
         // TLS handshakes of a loaded machine.
         options.connect_timeout = Duration::from_secs(30);
         options.timeout = Duration::from_secs(60);
-        options
+        small(options)
             .tls_ca(&at.authority)
             .flink_home(variable("STREAMPARK_TEST_FLINK_1"))
-            .flink("jobmanager.memory.process.size", "768m")
-            .flink("jobmanager.memory.jvm-metaspace.size", "160m")
-            .flink("taskmanager.memory.process.size", "900m")
-            .flink("taskmanager.memory.managed.size", "0m")
-            .flink("taskmanager.memory.jvm-metaspace.size", "160m")
-            .flink("yarn.heartbeat.interval", "1")
-            .flink("execution.checkpointing.interval", "500 ms")
-            .flink("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION")
             .flink("security.kerberos.krb5-conf.path", at.krb5_conf.to_string_lossy())
     }
 

@@ -1,68 +1,30 @@
 //! The files of submissions in a real server that speaks S3.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use streampark_core::{ErrorKind, Secret};
+use streampark_tests::s3::S3Server;
 use streampark_yarn::{Bucket, Content, FileSystem, Progress, YarnCluster, YarnOptions};
 
-/// The server, ended when dropped.
-struct Server {
-    child: Child,
-    endpoint: String,
-    _log: tempfile::TempDir,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let program = std::env::var("STREAMPARK_TEST_S3")
-            .unwrap_or_else(|_| panic!("STREAMPARK_TEST_S3 is not set; run: make test-yarn"));
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = tempfile::tempdir().unwrap();
-        let output = std::fs::File::create(log.path().join("log")).unwrap();
-        let child = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .unwrap();
-        let server = Self { child, endpoint: format!("http://127.0.0.1:{port}"), _log: log };
-        let (begun, client) = (Instant::now(), reqwest::Client::new());
-        // A bucket is made by a PUT of its name.
-        while client.put(format!("{}/flink", server.endpoint)).send().await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(120), "the server does not answer");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        server
-    }
-
-    fn options(&self) -> BTreeMap<String, Secret> {
-        [
-            ("endpoint", self.endpoint.as_str()),
-            ("region", "us-east-1"),
-            ("access_key_id", "us"),
-            ("secret_access_key", "canary"),
-            ("allow_http", "true"),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), Secret::new(value)))
-        .collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn bucket_options(server: &S3Server) -> BTreeMap<String, Secret> {
+    [
+        ("endpoint", server.endpoint.as_str()),
+        ("region", "us-east-1"),
+        ("access_key_id", "us"),
+        ("secret_access_key", "canary"),
+        ("allow_http", "true"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), Secret::new(value)))
+    .collect()
 }
 
 #[tokio::test]
 async fn a_bucket_keeps_what_submissions_write() {
-    let server = Server::start().await;
-    let fs = Bucket::s3("s3a://flink", &server.options(), "alice").unwrap();
+    let server = S3Server::start("flink").await;
+    let fs = Bucket::s3("s3a://flink", &bucket_options(&server), "alice").unwrap();
     assert_eq!(fs.scheme(), "s3a://flink");
     let folder = tempfile::tempdir().unwrap();
     let large = folder.path().join("flink-dist.jar");
@@ -86,7 +48,7 @@ async fn a_bucket_keeps_what_submissions_write() {
     assert!(fs.remove("/user/alice/kept").await.unwrap() && !fs.remove("/user/alice/kept").await.unwrap());
     assert_eq!(fs.list("/user/alice").await.unwrap(), None);
 
-    let error = Bucket::s3("s3a://none", &server.options(), "alice")
+    let error = Bucket::s3("s3a://none", &bucket_options(&server), "alice")
         .unwrap()
         .write("/a", Content::Bytes("x".into()), 0, None)
         .await;
@@ -100,9 +62,9 @@ async fn a_bucket_keeps_what_submissions_write() {
 /// A cluster takes the bucket by its options, which show no secret.
 #[tokio::test]
 async fn a_cluster_stages_in_a_bucket() {
-    let server = Server::start().await;
+    let server = S3Server::start("flink").await;
     let mut options = YarnOptions::new("http://127.0.0.1:9/").user("alice").default_fs("s3a://flink");
-    options.object_store = server.options();
+    options.object_store = bucket_options(&server);
     assert!(!format!("{options:?}").contains("canary"));
     options.connect_timeout = Duration::from_millis(300);
     options.failover_patience = Duration::from_millis(300);

@@ -12,7 +12,7 @@ use streampark_core::project::git::GitOptions;
 use streampark_core::store::{RunRecord, SqliteStore};
 use streampark_core::{EventKind, StreamPark};
 use streampark_tests::git_host::GitHost;
-use streampark_tests::hadoop::Hadoop;
+use streampark_tests::hadoop::{Hadoop, small};
 use streampark_tests::output::{Element, elements, faults};
 use streampark_tests::webhook::Receiver;
 use streampark_yarn::{YarnCluster, YarnOptions};
@@ -26,16 +26,8 @@ fn variable(name: &str) -> String {
 }
 
 fn yarn(hadoop: &Hadoop, flink: &str) -> YarnCluster {
-    let options = YarnOptions::from_hadoop_conf(&hadoop.at.conf)
+    let options = small(YarnOptions::from_hadoop_conf(&hadoop.at.conf))
         .flink_home(variable(flink))
-        .flink("jobmanager.memory.process.size", "768m")
-        .flink("jobmanager.memory.jvm-metaspace.size", "160m")
-        .flink("taskmanager.memory.process.size", "900m")
-        .flink("taskmanager.memory.managed.size", "0m")
-        .flink("taskmanager.memory.jvm-metaspace.size", "160m")
-        .flink("yarn.heartbeat.interval", "1")
-        .flink("execution.checkpointing.interval", "500 ms")
-        .flink("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION")
         .flink("state.checkpoints.dir", format!("{}/flink/checkpoints", hadoop.at.fs))
         .flink("state.savepoints.dir", format!("{}/flink/savepoints", hadoop.at.fs));
     YarnCluster::new(options).unwrap()

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 use serde::Deserialize;
 use serde_json::Value;
+use streampark_yarn::YarnOptions;
 
 pub use scene::Scene;
 pub use tripwire::{Moment, Tripwire};
@@ -41,6 +42,19 @@ pub struct Addresses {
     pub log_dirs: PathBuf,
     /// How long it took to be ready.
     pub ready_seconds: Value,
+}
+
+/// Processes so small that several applications share 4 GB, and checkpoints that stay.
+pub fn small(options: YarnOptions) -> YarnOptions {
+    options
+        .flink("jobmanager.memory.process.size", "768m")
+        .flink("jobmanager.memory.jvm-metaspace.size", "160m")
+        .flink("taskmanager.memory.process.size", "900m")
+        .flink("taskmanager.memory.managed.size", "0m")
+        .flink("taskmanager.memory.jvm-metaspace.size", "160m")
+        .flink("yarn.heartbeat.interval", "1")
+        .flink("execution.checkpointing.interval", "500 ms")
+        .flink("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION")
 }
 
 /// The daemons; they end with this value.

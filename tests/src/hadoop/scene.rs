@@ -10,7 +10,7 @@ use streampark_core::store::SqliteStore;
 use streampark_core::{EventKind, StreamPark};
 use streampark_yarn::{YarnCluster, YarnOptions};
 
-use super::Hadoop;
+use super::{Hadoop, small};
 use crate::flink::variable;
 use crate::output::{Element, elements, faults};
 
@@ -36,16 +36,8 @@ impl Scene {
         let mut options = YarnOptions::from_hadoop_conf(&self.hadoop.at.conf);
         // A machine with much to do.
         options.timeout = Duration::from_secs(60);
-        options
+        small(options)
             .flink_home(variable("STREAMPARK_TEST_FLINK_1"))
-            .flink("jobmanager.memory.process.size", "768m")
-            .flink("jobmanager.memory.jvm-metaspace.size", "160m")
-            .flink("taskmanager.memory.process.size", "900m")
-            .flink("taskmanager.memory.managed.size", "0m")
-            .flink("taskmanager.memory.jvm-metaspace.size", "160m")
-            .flink("yarn.heartbeat.interval", "1")
-            .flink("execution.checkpointing.interval", "500 ms")
-            .flink("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION")
             .flink("state.checkpoints.dir", format!("{}/flink/checkpoints", self.hadoop.at.fs))
             .flink("state.savepoints.dir", format!("{}/flink/savepoints", self.hadoop.at.fs))
     }
