@@ -48,9 +48,10 @@ test: ## every lane of tests, in order; fails when one of them fails
 	exit $$status
 
 .PHONY: test-unit
-test-unit: system venv ## libraries, documentation examples, the Python package
+test-unit: system venv ## libraries, documentation examples, each feature alone, the Python package
 	@$(TALLY) test-unit \
 		-- $(CARGO) test --locked --no-fail-fast --workspace --exclude streampark-tests --exclude streampark-py \
+		-- python3 $(SERVERS)/features.py check --quiet \
 		-- $(SERVERS)/develop.sh \
 		-- $(PYTEST) -m "not flink and not yarn" streampark-py/tests
 

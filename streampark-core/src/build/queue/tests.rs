@@ -295,8 +295,7 @@ async fn old_builds_are_forgotten_with_their_logs() {
     assert!(!kept.is_empty());
 }
 
-/// The budget is 50 ms for what the queue adds to a build, which `make bench` measures; this finds what is far off
-/// on a machine with much else to do.
+/// The budget is 50 ms for what the queue adds to a build.
 #[tokio::test]
 async fn the_queue_itself_takes_little_time() {
     let scene = Scene::open(options()).await;
@@ -308,5 +307,6 @@ async fn the_queue_itself_takes_little_time() {
         scene.add("a").await.wait().await.unwrap();
         quickest = quickest.min(begun.elapsed());
     }
-    assert!(quickest < Duration::from_millis(500), "{quickest:?} for a build that was known already");
+    // What else the machine has to do is no cost of the queue.
+    assert!(quickest < Duration::from_millis(50), "{quickest:?} for a build that was known already");
 }
