@@ -397,6 +397,8 @@ async fn submissions_are_switched_off(scene: &mut Scene) {
             "this ResourceManager takes no submissions by REST; set yarn.webapp.enable-rest-app-submissions=true there"
         )
     );
+    let active = async || scene.ask("info").await["clusterInfo"]["haState"] == "ACTIVE";
+    scene.until("the ResourceManager is active", 60, active).await;
     let diagnosis = cluster.diagnose().await;
     assert!(diagnosis.to_string().contains("takes no submissions by REST"), "{diagnosis}");
 }
