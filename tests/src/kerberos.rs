@@ -1,12 +1,14 @@
 //! A real HDFS and YARN with Kerberos and TLS, beside a KDC of their own, for one test.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::hadoop::MEMORY;
+use crate::process::Servers;
 
 /// Where everything is, as `tests/servers/secure.py` says.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,53 +34,17 @@ pub struct Addresses {
 }
 
 /// The daemons and the KDC; they end with this value.
-#[derive(Debug)]
-pub struct SecureHadoop {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-    /// Where everything is.
-    pub at: Addresses,
-    work: tempfile::TempDir,
-}
+///
+/// Orders: `kill` or `start` with the name of a daemon, or `kdc`.
+pub type SecureHadoop = Servers<Addresses>;
 
-impl SecureHadoop {
+impl Servers<Addresses> {
     /// Starts the Hadoop in `home`, with more arguments for `secure.py`.
     ///
     /// # Panics
     /// Where it does not come up: the test cannot go on.
-    #[allow(clippy::panic, clippy::unwrap_used)]
     pub fn start(home: &str, arguments: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join("secure.py");
-        let work = tempfile::Builder::new().prefix("streampark-secure-").tempdir().unwrap();
-        let mut child = Command::new("python3")
-            .arg(script)
-            .args(["--home", home, "--memory", "4096", "--work"])
-            .arg(work.path())
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let at = serde_json::from_str(&line).unwrap_or_else(|error| panic!("secure.py said {line:?}: {error}"));
-        Self { child, input, output, at, work }
-    }
-
-    /// Says `kill` or `start` with the name of a daemon, or `kdc`.
-    ///
-    /// # Panics
-    /// Where it is not obeyed.
-    #[allow(clippy::panic, clippy::unwrap_used)]
-    pub fn order(&mut self, order: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{order}").unwrap();
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(answer["ok"], true, "{order}: {answer}");
+        Self::run("secure.py", ["--home", home, "--memory", MEMORY].iter().chain(arguments))
     }
 
     /// Gets a ticket of a user by MIT's `kinit` into a credential cache, which it gives.
@@ -100,12 +66,5 @@ impl SecureHadoop {
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         cache
-    }
-}
-
-impl Drop for SecureHadoop {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        drop(self.child.wait());
     }
 }

@@ -1,10 +1,13 @@
 //! Helper programs of the tests, run as child processes that end with the test.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::fleet::FleetRun;
 
@@ -87,6 +90,67 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Real servers of a script in `tests/servers`: it says in one line where they are, obeys, and ends them with its stdin.
+#[derive(Debug)]
+pub struct Servers<A> {
+    child: Child,
+    talk: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
+    /// Where they are.
+    pub at: A,
+    pub(crate) work: tempfile::TempDir,
+}
+
+impl<A: DeserializeOwned> Servers<A> {
+    /// Runs `script` with a folder of its own as `--work`.
+    ///
+    /// # Panics
+    /// Where the servers do not come up: the test cannot go on.
+    #[allow(clippy::panic, clippy::unwrap_used)]
+    pub(crate) fn run(script: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(script);
+        let work = tempfile::Builder::new().prefix("streampark-servers-").tempdir().unwrap();
+        let mut child = Command::new("python3")
+            .arg(path)
+            .arg("--work")
+            .arg(work.path())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let at = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{script} said {line:?}: {error}"));
+        Self { child, talk: Mutex::new(Some((input, output))), at, work }
+    }
+}
+
+impl<A> Servers<A> {
+    /// Gives the script an order, as its own text lists them: `kill` with the name of a daemon.
+    ///
+    /// # Panics
+    /// Where it is not obeyed.
+    #[allow(clippy::panic, clippy::unwrap_used)]
+    pub fn order(&self, order: &str) {
+        let mut talk = self.talk.lock().unwrap();
+        let (input, output) = talk.as_mut().unwrap();
+        writeln!(input, "{order}").unwrap();
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(answer["ok"], true, "{order}: {answer}");
+    }
+}
+
+impl<A> Drop for Servers<A> {
+    fn drop(&mut self) {
+        drop(self.talk.lock().map(|mut talk| talk.take()));
+        drop(self.child.wait());
     }
 }
 

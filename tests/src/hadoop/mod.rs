@@ -3,10 +3,7 @@
 mod scene;
 mod tripwire;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +11,11 @@ use streampark_yarn::YarnOptions;
 
 pub use scene::Scene;
 pub use tripwire::{Moment, Tripwire};
+
+use crate::process::Servers;
+
+/// What a node lends to containers, in MiB.
+pub(crate) const MEMORY: &str = "4096";
 
 /// Where the daemons are, as `tests/servers/hadoop.py` says.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,60 +60,16 @@ pub fn small(options: YarnOptions) -> YarnOptions {
 }
 
 /// The daemons; they end with this value.
-#[derive(Debug)]
-pub struct Hadoop {
-    child: Child,
-    talk: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
-    /// Where the daemons are.
-    pub at: Addresses,
-    _work: tempfile::TempDir,
-}
+///
+/// Orders: `kill`, `term`, `start`, `pause` and `resume` with the name of a daemon, or `set`.
+pub type Hadoop = Servers<Addresses>;
 
-impl Hadoop {
+impl Servers<Addresses> {
     /// Starts the Hadoop in `home`, with more arguments for `hadoop.py`.
     ///
     /// # Panics
     /// Where it does not come up: the test cannot go on.
-    #[allow(clippy::panic, clippy::unwrap_used)]
     pub fn start(home: &str, arguments: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join("hadoop.py");
-        let work = tempfile::Builder::new().prefix("streampark-hadoop-").tempdir().unwrap();
-        let mut child = Command::new("python3")
-            .arg(script)
-            .args(["--home", home, "--memory", "4096", "--work"])
-            .arg(work.path())
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let at = serde_json::from_str(&line).unwrap_or_else(|error| panic!("hadoop.py said {line:?}: {error}"));
-        Self { child, talk: Mutex::new(Some((input, output))), at, _work: work }
-    }
-
-    /// Says one of `kill`, `term`, `start`, `pause` and `resume` with the name of a daemon, or `set`.
-    ///
-    /// # Panics
-    /// Where it is not obeyed.
-    #[allow(clippy::panic, clippy::unwrap_used)]
-    pub fn order(&self, order: &str) {
-        let mut talk = self.talk.lock().unwrap();
-        let (input, output) = talk.as_mut().unwrap();
-        writeln!(input, "{order}").unwrap();
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(answer["ok"], true, "{order}: {answer}");
-    }
-}
-
-impl Drop for Hadoop {
-    fn drop(&mut self) {
-        drop(self.talk.lock().map(|mut talk| talk.take()));
-        drop(self.child.wait());
+        Self::run("hadoop.py", ["--home", home, "--memory", MEMORY].iter().chain(arguments))
     }
 }
