@@ -14,8 +14,10 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -c streampark-py/pyproject.toml --timeout 600
 TALLY := python3 $(SERVERS)/tally.py
 
-# The lanes of `make test`, in order; the YARN lane joins them with its first test file.
-LANES := test-unit test-flink test-projects $(if $(wildcard tests/tests/yarn*.rs),test-yarn)
+# The lanes of `make test`, in order.
+LANES := test-unit test-flink test-projects test-yarn
+# Each with a Hadoop of its own; they wait more than they compute, and so two run at a time.
+YARN_TESTS := $(sort $(basename $(notdir $(wildcard tests/tests/yarn*.rs))))
 
 # Assignments that a recipe evaluates in its shell: each script prints where the thing is.
 flink_env = export STREAMPARK_TEST_FLINK_1="$$($(SERVERS)/flink.sh $(FLINK_1))" \
@@ -78,9 +80,10 @@ test-yarn: system-hadoop system-projects venv ## against real Hadoop with real F
 	$(hadoop_env)
 	export STREAMPARK_TEST_S3="$$($(SERVERS)/s3.sh)"
 	$(TALLY) test-yarn \
-		-- $(CARGO) test --locked --no-fail-fast -p streampark-tests --test 'yarn*' \
+		-- $(CARGO) test --locked --no-run -p streampark-tests --test 'yarn*' \
 		-- $(SERVERS)/develop.sh \
-		-- $(PYTEST) -m yarn streampark-py/tests
+		-- $(PYTEST) -m yarn streampark-py/tests \
+		$(foreach test,$(YARN_TESTS),++ $(CARGO) test --locked -p streampark-tests --test $(test))
 
 .PHONY: check
 check: check-rust check-dependencies check-runner check-python ## formatting, lints, documentation, dependencies, types, embedded bytes

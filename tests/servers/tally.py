@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Runs test commands one after the other and counts what their runners say.
+"""Runs test commands and counts what their runners say.
 
     tally.py LANE [-- COMMAND ARG...]...
 
-Output goes through as it comes. The lane ends with a line `LANE: N passed, N failed`. A command that fails without a
+Commands run one after the other, and their output goes through as it comes. One that is begun by `++` in place of `--`
+may run beside those before it, two at a time; what each of these says comes whole, when it has ended. The lane ends with a line `LANE: N passed, N failed`. A command that fails without a
 failed test counts as one failure, and a lane in which nothing passed has failed: no lane passes by running nothing.
 """
 
 import re
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;")
 PYTEST = re.compile(
@@ -17,46 +21,73 @@ PYTEST = re.compile(
 )
 COUNTED = re.compile(r"(\d+) (passed|failed|error)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+SAYING = threading.Lock()
 
 
-def run(command):
-    """What one command passed and failed."""
+def count(lines):
+    """What a runner passed and failed, by its own words."""
     passed = failed = 0
+    for line in lines:
+        plain = COLOUR.sub("", line).strip()
+        cargo = CARGO.match(plain)
+        pytest = PYTEST.match(plain)
+        if cargo:
+            passed, failed = passed + int(cargo[1]), failed + int(cargo[2])
+        elif pytest:
+            for number, what in COUNTED.findall(pytest[1]):
+                if what == "passed":
+                    passed += int(number)
+                else:
+                    failed += int(number)
+    return passed, failed
+
+
+def say(text):
+    """Prints at once; one writer at a time."""
+    with SAYING:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def run(command, beside):
+    """What one command passed and failed."""
+    began, name = time.monotonic(), " ".join(command)
+    if beside:
+        say(f"tally: {name} begins\n")
+    lines = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as child:
         for line in child.stdout:
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            plain = COLOUR.sub("", line).strip()
-            cargo = CARGO.match(plain)
-            pytest = PYTEST.match(plain)
-            if cargo:
-                passed, failed = passed + int(cargo[1]), failed + int(cargo[2])
-            elif pytest:
-                for number, what in COUNTED.findall(pytest[1]):
-                    if what == "passed":
-                        passed += int(number)
-                    else:
-                        failed += int(number)
+            lines.append(line)
+            if not beside:
+                say(line)
+    if beside:
+        say("".join(lines))
+    passed, failed = count(lines)
     if child.returncode and not failed:
-        print(f"tally: {' '.join(command)} ended with {child.returncode}", flush=True)
+        say(f"tally: {name} ended with {child.returncode}\n")
         failed = 1
+    say(f"tally: {name}: {time.monotonic() - began:.0f} s\n")
     return passed, failed
 
 
 def main():
     lane, *rest = sys.argv[1:]
-    commands = []
+    stages = []
     for word in rest:
         if word == "--":
-            commands.append([])
+            stages.append([[]])
+        elif word == "++":
+            stages[-1].append([])
         else:
-            commands[-1].append(word)
+            stages[-1][-1].append(word)
     passed = failed = 0
-    for command in commands:
-        more = run(command)
-        passed, failed = passed + more[0], failed + more[1]
+    for commands in stages:
+        beside = len(commands) > 1
+        with ThreadPoolExecutor(max_workers=2) as workers:
+            for more in workers.map(lambda command: run(command, beside), commands):
+                passed, failed = passed + more[0], failed + more[1]
     if not passed and not failed:
         print(f"tally: lane {lane} ran no test", flush=True)
         failed = 1
