@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
@@ -122,17 +123,30 @@ def variable(name: str) -> str:
     return value
 
 
-@pytest.fixture
-def hadoop(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    script = ROOT / "tests" / "servers" / "hadoop.py"
+@contextlib.contextmanager
+def servers(script: str, work: Path) -> Iterator[dict[str, Any]]:
+    """Real servers of a script in ``tests/servers``, and where they are."""
     home = variable("STREAMPARK_TEST_HADOOP_3_4")
-    command = [sys.executable, str(script), "--home", home, "--memory", "4096", "--work", str(tmp_path / "hadoop")]
+    path = ROOT / "tests" / "servers" / script
+    command = [sys.executable, str(path), "--home", home, "--memory", "4096", "--work", str(work)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
         assert process.stdin is not None
         process.stdin.close()
         process.wait()
+
+
+@pytest.fixture
+def hadoop(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    with servers("hadoop.py", tmp_path / "hadoop") as at:
+        yield at
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    with servers("secure.py", tmp_path / "secure") as at:
+        yield at
 
 
 @pytest.mark.yarn
@@ -167,3 +181,42 @@ def test_a_job_and_a_session_on_real_yarn(hadoop: dict[str, Any], tmp_path: Path
     cluster.stop_session("reports")
     wait_until(lambda: getattr(cluster.session_state("reports"), "state", "") == "ENDED", "the session's end")
     assert cluster.session_state("nobody") is None
+
+
+@pytest.mark.yarn
+def test_a_job_on_a_secure_cluster(secure: dict[str, Any], tmp_path: Path) -> None:
+    def cluster(identity: sp.Identity, **more: Any) -> sp.YarnCluster:
+        return sp.YarnCluster(
+            hadoop_conf=secure["conf"],
+            tls_ca=secure["authority"],
+            identity=identity,
+            timeout=60,
+            connect_timeout=30,
+            flink_home=variable("STREAMPARK_TEST_FLINK_2"),
+            flink={**SMALL, "security.kerberos.krb5-conf.path": secure["krb5_conf"]},
+            **more,
+        )
+
+    def by_keytab(user: str) -> sp.Identity:
+        return sp.Identity.kerberos(user, keytab=secure["keytabs"][user], krb5_conf=secure["krb5_conf"])
+
+    alice = cluster(by_keytab("alice"))
+    assert alice.install() == "2.3.0"
+    told = alice.diagnose()
+    assert told.is_good, str(told)
+    assert told.checks[0].message.startswith(f"alice@{secure['realm']} by keytab, the ticket ends at ")
+    gate = cluster(by_keytab("gate"), proxy_user="alice")
+    with pytest.raises(sp.PermissionDeniedError, match="is not allowed to impersonate alice"):
+        gate.observe()
+    nobody = cluster(sp.Identity.simple("alice"))
+    with pytest.raises(sp.AuthenticationError, match="the server wants a Kerberos ticket"):
+        nobody.observe()
+    program = sp.JarProgram(
+        variable("STREAMPARK_TEST_JOBS_JAR"),
+        entry_class="streampark.testing.FiniteJob",
+        args=["--name", "finite", "--rate", "50"],
+    )
+    with sp.StreamPark(clusters={"yarn": alice}, cache=tmp_path / "cache") as platform:
+        job = platform.jobs.create("finite", program, cluster="yarn")
+        job.start()
+        job.wait_for("FINISHED", timeout=240)
