@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use reqwest::{Body, Method, Response, StatusCode, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::error;
+use super::line::{Line, Silent};
 use super::options::{RestOptions, parse_base};
 use crate::flink::FlinkVersion;
 use crate::{Error, ErrorKind, Result};
@@ -35,6 +36,8 @@ pub struct RestClient {
 
 struct Inner {
     http: reqwest::Client,
+    /// For questions in plain HTTP, which need no proxy.
+    line: Option<Line>,
     first: Url,
     others: Vec<Url>,
     /// Which address answered last, counted from `first`.
@@ -103,9 +106,12 @@ impl RestClient {
         let first = bases.next().ok_or_else(|| {
             Error::invalid("no address of a JobManager is given; give at least one, as http://host:8081/")
         })?;
-        let http = build_http(&options)?;
+        let headers = headers(&options)?;
+        let line = (!options.proxy_from_env).then(|| Line::new(&headers));
+        let http = build_http(&options, headers)?;
         let inner = Inner {
             http,
+            line,
             first,
             others: bases.collect(),
             current: AtomicUsize::new(0),
@@ -203,18 +209,35 @@ impl RestClient {
     }
 
     async fn once(&self, base: &Url, call: &Call<'_>) -> Result<(StatusCode, Option<String>, Bytes)> {
-        let url = resolve(base, &call.path);
+        let mut url = resolve(base, &call.path);
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(call.query);
+        }
+        let patience = call.timeout.unwrap_or(self.inner.options.timeout);
+        let line = self.inner.line.as_ref().filter(|_| !call.changes_something() && url.scheme() == "http");
+        if let Some(line) = line {
+            match line.ask(&url, self.inner.options.max_answer, patience).await {
+                Some(Ok(said)) => return Ok((said.status, said.content_type, said.body)),
+                Some(Err(Silent)) => return Err(error::no_answer()),
+                None => {}
+            }
+        }
+        // Boxed: what is rare makes the answer to each question no larger.
+        Box::pin(self.usual(base, call, &url, patience, line)).await
+    }
+
+    async fn usual(
+        &self,
+        base: &Url,
+        call: &Call<'_>,
+        url: &Url,
+        patience: Duration,
+        line: Option<&Line>,
+    ) -> Result<(StatusCode, Option<String>, Bytes)> {
         let mut attempts_left = if call.changes_something() { 1 } else { 2 };
         loop {
             attempts_left -= 1;
-            let mut request = self
-                .inner
-                .http
-                .request(call.method.clone(), url.clone())
-                .timeout(call.timeout.unwrap_or(self.inner.options.timeout));
-            if !call.query.is_empty() {
-                request = request.query(call.query);
-            }
+            let mut request = self.inner.http.request(call.method.clone(), url.clone()).timeout(patience);
             if let Some(body) = &call.body {
                 request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
             }
@@ -230,6 +253,7 @@ impl RestClient {
                 }
                 Ok((status, content_type, response)) => {
                     let body = self.read(response, call).await?;
+                    line.inspect(|line| line.trust());
                     return Ok((status, content_type, body));
                 }
                 // A kept connection that the server closed meanwhile: a question may be asked again.
@@ -307,8 +331,10 @@ impl fmt::Debug for RestClient {
     }
 }
 
-fn build_http(options: &RestOptions) -> Result<reqwest::Client> {
+/// What is sent with every request.
+fn headers(options: &RestOptions) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("streampark-sdk/", env!("CARGO_PKG_VERSION"))));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     for (name, value) in &options.headers {
         let key = HeaderName::from_bytes(name.as_bytes())
@@ -319,6 +345,10 @@ fn build_http(options: &RestOptions) -> Result<reqwest::Client> {
         value.set_sensitive(true);
         headers.append(key, value);
     }
+    Ok(headers)
+}
+
+fn build_http(options: &RestOptions, headers: HeaderMap) -> Result<reqwest::Client> {
     // 301 to 303 turn a POST into a GET, so that only the two that do not are followed.
     let same_place = redirect::Policy::custom(|attempt| {
         let same = attempt.previous().first().is_some_and(|from| from.origin() == attempt.url().origin());
@@ -326,7 +356,6 @@ fn build_http(options: &RestOptions) -> Result<reqwest::Client> {
         if same && faithful && attempt.previous().len() < 4 { attempt.follow() } else { attempt.stop() }
     });
     let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("streampark-sdk/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)
         .connect_timeout(options.connect_timeout)
         .timeout(options.transfer_timeout.max(options.run_timeout))
@@ -334,13 +363,12 @@ fn build_http(options: &RestOptions) -> Result<reqwest::Client> {
         .retry(reqwest::retry::never())
         .http1_only()
         .tcp_nodelay(true)
-        .pool_max_idle_per_host(1)
+        .pool_max_idle_per_host(usize::from(options.proxy_from_env || !plain(options)))
         .pool_idle_timeout(Duration::from_secs(60));
     if !options.proxy_from_env {
         builder = builder.no_proxy();
     }
-    let plain = options.urls.iter().all(|url| url.trim_start().to_ascii_lowercase().starts_with("http:"));
-    if plain && !options.proxy_from_env && options.tls_ca.is_none() {
+    if plain(options) && !options.proxy_from_env && options.tls_ca.is_none() {
         // The roots of the system and a cache of TLS sessions take 160 KB in each client, and neither is ever
         // asked for.
         builder = builder.tls_backend_preconfigured(no_tls()?);
@@ -371,6 +399,10 @@ fn build_http(options: &RestOptions) -> Result<reqwest::Client> {
     builder.build().map_err(|source| {
         Error::invalid("the TLS settings cannot be used; check the certificates and the key").with_source(source)
     })
+}
+
+fn plain(options: &RestOptions) -> bool {
+    options.urls.iter().all(|url| url.trim_start().to_ascii_lowercase().starts_with("http:"))
 }
 
 /// What a client needs that speaks TLS to nobody: it trusts no authority and keeps no sessions.

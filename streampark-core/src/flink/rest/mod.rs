@@ -12,6 +12,7 @@ mod error;
 mod exceptions;
 mod jars;
 mod jobs;
+mod line;
 mod metrics;
 mod options;
 mod run;

@@ -1,5 +1,6 @@
 //! Answers recorded from Flink 1.20.5 and 2.3.0 (stack traces shortened), and servers that misbehave.
 
+mod line;
 mod server;
 
 use std::collections::BTreeMap;

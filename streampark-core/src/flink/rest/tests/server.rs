@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 /// One request as it came.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
+    /// Which connection it came by, from 0.
+    pub(super) connection: usize,
     pub(super) line: String,
     pub(super) head: String,
     pub(super) body: Vec<u8>,
@@ -45,8 +47,10 @@ impl Server {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (log, reply) = (seen.clone(), Arc::new(reply));
         let task = tokio::spawn(async move {
+            let mut connections = 0..;
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, log.clone(), reply.clone()));
+                let number = connections.next().unwrap_or_default();
+                tokio::spawn(serve(stream, number, log.clone(), reply.clone()));
             }
         });
         Self { address, seen, task }
@@ -71,13 +75,13 @@ impl Drop for Server {
     }
 }
 
-async fn serve<F>(mut stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, reply: Arc<F>)
+async fn serve<F>(mut stream: TcpStream, number: usize, log: Arc<Mutex<Vec<Seen>>>, reply: Arc<F>)
 where
     F: Fn(&Seen) -> Reply + Send + Sync + 'static,
 {
     let mut buffer = Vec::new();
     loop {
-        let Some(seen) = read(&mut stream, &mut buffer).await else {
+        let Some(seen) = read(&mut stream, number, &mut buffer).await else {
             // Not HTTP, perhaps TLS: answer as a plain web server does.
             let _ =
                 stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
@@ -103,7 +107,7 @@ where
     }
 }
 
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
+async fn read(stream: &mut TcpStream, connection: usize, buffer: &mut Vec<u8>) -> Option<Seen> {
     loop {
         if buffer.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
             return None;
@@ -122,7 +126,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
             let body = buffer[end + 4..end + 4 + length].to_vec();
             buffer.drain(..end + 4 + length);
             let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
-            return Some(Seen { line, head, body });
+            return Some(Seen { connection, line, head, body });
         }
         if stream.read_buf(buffer).await.ok()? == 0 {
             return None;
