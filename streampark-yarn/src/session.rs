@@ -357,6 +357,10 @@ impl Cluster for YarnSession {
         Ok(points)
     }
 
+    async fn newest_restore_point(&self, run: &RunRef) -> Result<Option<RestorePoint>> {
+        ask!(self, session => session.newest_restore_point(run))
+    }
+
     async fn verify(&self, point: &RestorePoint) -> Result<Verification> {
         self.sessions.yarn.verify(point).await
     }

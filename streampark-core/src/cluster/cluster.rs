@@ -70,6 +70,12 @@ pub trait Cluster: fmt::Debug + Send + Sync + 'static {
     /// - Points whose files are known to be gone are left out.
     async fn restore_points(&self, run: &RunRef) -> Result<Vec<RestorePoint>>;
 
+    /// The newest restore point of a run that is at work, to watch it by: told in as few round trips as the engine
+    /// allows, and maybe as old as the engine's caches. A run is started from [`restore_points`](Self::restore_points).
+    async fn newest_restore_point(&self, run: &RunRef) -> Result<Option<RestorePoint>> {
+        Ok(self.restore_points(run).await?.into_iter().next())
+    }
+
     /// Whether the files of a restore point exist, as far as can be seen from here.
     async fn verify(&self, point: &RestorePoint) -> Result<Verification>;
 

@@ -204,6 +204,10 @@ impl Cluster for StandaloneCluster {
         self.manager.restore_points(run).await
     }
 
+    async fn newest_restore_point(&self, run: &RunRef) -> Result<Option<RestorePoint>> {
+        self.manager.newest_restore_point(run).await
+    }
+
     async fn verify(&self, point: &RestorePoint) -> Result<Verification> {
         Ok(self.manager.verify(&point.path).await)
     }

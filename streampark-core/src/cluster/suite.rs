@@ -194,6 +194,23 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// Waits until the run's newest restore point is told to be this checkpoint, or a newer one.
+    async fn wait_for_newest(&self, checkpoint: Option<u64>) {
+        let deadline = tokio::time::Instant::now() + self.stage.patience();
+        loop {
+            self.stage.drive(&self.run, &self.behaviour).await;
+            let told = self.cluster().newest_restore_point(&self.run).await.expect("the newest restore point");
+            if let Some(told) = &told {
+                assert_eq!((told.run, told.flink_job), (Some(self.run.key), Some(self.run.flink_job)), "{told:?}");
+                if told.checkpoint_id >= checkpoint {
+                    return;
+                }
+            }
+            assert!(tokio::time::Instant::now() < deadline, "not {checkpoint:?} in time: {told:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Lets the program work a little.
     async fn work(&self, time: Duration) {
         let end = tokio::time::Instant::now() + time;

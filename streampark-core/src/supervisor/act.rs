@@ -97,6 +97,12 @@ pub(super) async fn carry_out(shared: &Shared, errand: Errand) -> Answer {
             Answer::Failure(told(answer.await))
         }
         Call::Points(_) => Answer::Points(told(points(shared, &errand).await)),
+        Call::Look(run) => {
+            let answer = with(shared, &errand, shared.options.call_timeout, |watch| async move {
+                watch.cluster.newest_restore_point(run).await
+            });
+            Answer::Looked(told(answer.await))
+        }
         Call::Release(run) => {
             let answer =
                 with(

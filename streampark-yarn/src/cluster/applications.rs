@@ -219,6 +219,21 @@ impl YarnCluster {
         Ok(points)
     }
 
+    /// The newest restore point that the JobManager tells of, else the newest on the file system.
+    pub(super) async fn newest_point(&self, run: &RunRef) -> Result<Option<RestorePoint>> {
+        let asked = run.clone();
+        let ask = move |manager: Arc<JobManager>| -> Asking<'static, Option<RestorePoint>> {
+            let run = asked.clone();
+            Box::pin(async move { manager.newest_restore_point(&run).await })
+        };
+        if let Some(app) = self.find(run).await?
+            && let Some(Ok(told)) = self.read(&app, ask).await
+        {
+            return Ok(told);
+        }
+        Ok(self.points(run).await?.into_iter().next())
+    }
+
     /// `<checkpoint folder>/<job>/chk-<n>` with `_metadata`: what a JobManager that died told nobody.
     async fn checkpoints_on_disk(&self, fs: &dyn FileSystem, run: &RunRef) -> Result<Vec<RestorePoint>> {
         let mut points = Vec::new();

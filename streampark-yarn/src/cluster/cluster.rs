@@ -292,6 +292,10 @@ impl Cluster for YarnCluster {
         self.points(run).await
     }
 
+    async fn newest_restore_point(&self, run: &RunRef) -> Result<Option<RestorePoint>> {
+        self.newest_point(run).await
+    }
+
     async fn verify(&self, point: &RestorePoint) -> Result<Verification> {
         let ground = self.inner.yarn.ground().await?;
         verification(ground.fs.as_ref(), &point.path).await

@@ -50,6 +50,21 @@ impl JobManager {
         }
     }
 
+    /// The newest restore point that Flink's statistics of checkpoints name, in one request: maybe of 3 s ago
+    /// (`rest.cache.checkpoint-statistics.timeout`), and not looked for.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn newest_restore_point(&self, run: &RunRef) -> Result<Option<RestorePoint>> {
+        let listed = self.statistics(&run.flink_job).await?.map(Self::listed_points).unwrap_or_default();
+        let newest = listed.into_iter().max_by_key(|point| (point.completed_at, point.checkpoint_id));
+        Ok(newest.map(|mut point| {
+            point.run = Some(run.key);
+            point.flink_job = Some(run.flink_job);
+            point
+        }))
+    }
+
     /// None where the job is unknown or makes no checkpoints.
     async fn statistics(&self, job: &FlinkJobId) -> Result<Option<Checkpoints>> {
         match self.rest().checkpoints(job).await {

@@ -207,6 +207,10 @@ impl Cluster for LocalCluster {
         self.told(self.0.session.restore_points(run).await)
     }
 
+    async fn newest_restore_point(&self, run: &RunRef) -> Result<Option<RestorePoint>> {
+        self.told(self.0.session.newest_restore_point(run).await)
+    }
+
     async fn verify(&self, point: &RestorePoint) -> Result<Verification> {
         self.told(self.0.session.verify(point).await)
     }

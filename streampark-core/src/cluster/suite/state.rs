@@ -116,7 +116,8 @@ pub async fn a_retained_checkpoint_is_restored(stage: &dyn Stage) {
     subject.assert_nothing_lost();
 }
 
-/// What was asked a moment ago is not given again once there is a newer checkpoint.
+/// What was asked a moment ago is not given again once there is a newer checkpoint; and it is soon told to be the
+/// newest.
 ///
 /// # Panics
 /// Where the cluster breaks its contract.
@@ -134,6 +135,7 @@ pub async fn restore_points_are_not_older_than_the_call(stage: &dyn Stage) {
         let newest = points.iter().filter_map(|point| point.checkpoint_id).max();
         assert!(newest > last, "a checkpoint newer than {last:?} was completed: {points:#?}");
         last = newest;
+        subject.wait_for_newest(newest).await;
     }
     subject.cancel().await;
 }

@@ -25,6 +25,8 @@ pub enum Call {
     Failure(RunRef),
     /// Find the restore points that the next run could start from.
     Points(RunRef),
+    /// Look at the newest restore point of a run that is at work.
+    Look(RunRef),
     /// Remove what the engine keeps of a run that is over.
     Release(RunRef),
 }
@@ -41,6 +43,7 @@ impl Call {
             Self::Savepoint(..) => CallKind::Savepoint,
             Self::Failure(_) => CallKind::Failure,
             Self::Points(_) => CallKind::Points,
+            Self::Look(_) => CallKind::Look,
             Self::Release(_) => CallKind::Release,
         }
     }
@@ -56,6 +59,7 @@ impl Call {
             | Self::Savepoint(run, _)
             | Self::Failure(run)
             | Self::Points(run)
+            | Self::Look(run)
             | Self::Release(run) => run,
         }
     }
@@ -89,6 +93,8 @@ pub enum CallKind {
     Failure,
     /// [`Call::Points`]
     Points,
+    /// [`Call::Look`]
+    Look,
     /// [`Call::Release`]
     Release,
 }
@@ -153,6 +159,8 @@ pub enum Answer {
     Failure(Result<Option<Failure>, Trouble>),
     /// To [`Call::Points`].
     Points(Result<Points, Trouble>),
+    /// To [`Call::Look`].
+    Looked(Result<Option<RestorePoint>, Trouble>),
     /// To [`Call::Release`].
     Released(Result<(), Trouble>),
 }
@@ -169,6 +177,7 @@ impl Answer {
             Self::Saved(_) => CallKind::Savepoint,
             Self::Failure(_) => CallKind::Failure,
             Self::Points(_) => CallKind::Points,
+            Self::Looked(_) => CallKind::Look,
             Self::Released(_) => CallKind::Release,
         }
     }

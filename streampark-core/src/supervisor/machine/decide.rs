@@ -313,10 +313,13 @@ impl Machine {
         let interval = work.rules().probe_interval;
         let spread = 0.75 + 0.5 * work.setting.random.clamp(0.0, 1.0);
         let first = after(since, (interval / 6).mul_f64(spread));
-        let at = *self.memory.probe_at.get_or_insert(first);
-        if work.due(at) {
-            self.memory.probe_at = Some(after(work.now(), interval.mul_f64(spread)));
-            self.ask_points(work);
+        let at = *self.memory.look_at.get_or_insert(first);
+        if work.due(at)
+            && !self.flies(CallKind::Look)
+            && let Some(run) = self.run.as_ref().map(|run| run.run.clone())
+        {
+            self.memory.look_at = Some(after(work.now(), interval.mul_f64(spread)));
+            work.step.calls.push(Call::Look(run));
         }
     }
 
@@ -338,9 +341,9 @@ impl Machine {
         }
         let newest = self.memory.newest_checkpoint?;
         let limit = after(newest, work.rules().checkpoint_silence);
-        let asked = self.memory.points.as_ref().map(|(_, asked)| *asked);
         let minutes = work.rules().checkpoint_silence.as_secs() / 60;
-        asked.is_some_and(|asked| asked >= limit).then(|| format!("no checkpoint has completed for {minutes} min"))
+        let looked = self.memory.looked_at;
+        looked.is_some_and(|at| at >= limit).then(|| format!("no checkpoint has completed for {minutes} min"))
     }
 
     fn complain_of_health(&mut self, title: String, work: &mut Work<'_>) {

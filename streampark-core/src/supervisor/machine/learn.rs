@@ -1,14 +1,12 @@
 //! What happened, written into the machine's memory; decisions follow in `decide`.
 
-use jiff::Timestamp;
-
 use super::call::{Answer, CallKind, Input, Trouble};
 use super::knowledge::Knowledge;
 use super::memory::{Machine, after};
 use super::step::Work;
 use crate::cluster::{Accepted, Lookup, Observation, RunStatus};
 use crate::flink::FlinkJobId;
-use crate::job::{JobState, RunKey};
+use crate::job::{JobState, RestorePoint, RunKey};
 use crate::store::RunPhase;
 use crate::{ErrorStatus, EventKind};
 
@@ -169,6 +167,9 @@ impl Machine {
             }
             Answer::Points(Ok(points)) => self.found(points, work),
             Answer::Points(Err(trouble)) => drop(self.later(CallKind::Points, &trouble, work)),
+            Answer::Looked(Ok(newest)) => self.looked(newest.as_ref(), work),
+            // The next look comes soon enough.
+            Answer::Looked(Err(_)) => {}
             Answer::Released(Ok(())) => {
                 if let Some(run) = self.run.as_mut().filter(|run| run.phase == RunPhase::Ended) {
                     run.released = true;
@@ -240,32 +241,35 @@ impl Machine {
         }
     }
 
-    pub(super) fn found(&mut self, points: super::call::Points, work: &mut Work<'_>) {
-        let now: Timestamp = work.now();
+    fn found(&mut self, points: super::call::Points, work: &mut Work<'_>) {
         self.memory.retries.remove(&CallKind::Points);
-        let newest = points.usable.first();
-        let of_run = newest.filter(|point| point.run.is_some() && point.run == self.job.run_key());
-        if let Some(point) = of_run.cloned() {
-            let first = self.run.as_ref().is_some_and(|run| !run.checkpointed);
-            if let Some(run) = self.run.as_mut().filter(|_| first) {
-                run.checkpointed = true;
-                work.run_changed = true;
-            }
-            let newer = self.memory.newest_checkpoint.is_none_or(|at| point.completed_at > at);
-            if newer {
-                self.memory.newest_checkpoint = Some(point.completed_at);
-            }
-            let often = work.rules().record_interval;
-            let record = self.memory.recorded_at.is_none_or(|at| after(at, often) <= now);
-            if newer && (first || record) {
-                self.memory.recorded_at = Some(now);
-                let mut event = self.event(EventKind::RestorePointRecorded, format!("{point} is complete"), work);
-                event.data = serde_json::json!({"path": point.path, "checkpoint_id": point.checkpoint_id});
-                work.step.batch.events.push(event);
-                work.step.batch.restore_points.push((self.job.id, point));
-            }
-        }
-        let asked = self.memory.points_asked.take().unwrap_or(now);
+        let asked = self.memory.points_asked.take().unwrap_or(work.now());
+        self.looked(points.usable.first(), work);
         self.memory.points = Some((points, asked));
+    }
+
+    /// Writes the newest restore point down, not each time that there is a newer one.
+    fn looked(&mut self, newest: Option<&RestorePoint>, work: &mut Work<'_>) {
+        let now = work.now();
+        self.memory.looked_at = Some(now);
+        let of_run = newest.filter(|point| point.run.is_some() && point.run == self.job.run_key());
+        let Some(point) = of_run else { return };
+        let first = self.run.as_ref().is_some_and(|run| !run.checkpointed);
+        if let Some(run) = self.run.as_mut().filter(|_| first) {
+            run.checkpointed = true;
+            work.run_changed = true;
+        }
+        if self.memory.newest_checkpoint.is_some_and(|at| point.completed_at <= at) {
+            return;
+        }
+        self.memory.newest_checkpoint = Some(point.completed_at);
+        let often = work.rules().record_interval;
+        if first || self.memory.recorded_at.is_none_or(|at| after(at, often) <= now) {
+            self.memory.recorded_at = Some(now);
+            let mut event = self.event(EventKind::RestorePointRecorded, format!("{point} is complete"), work);
+            event.data = serde_json::json!({"path": point.path, "checkpoint_id": point.checkpoint_id});
+            work.step.batch.events.push(event);
+            work.step.batch.restore_points.push((self.job.id, point.clone()));
+        }
     }
 }

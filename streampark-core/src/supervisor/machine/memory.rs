@@ -58,8 +58,9 @@ pub(super) struct Memory {
     pub(super) restarting_since: Option<Timestamp>,
     /// Whether people were told that this run is unhealthy.
     pub(super) unhealthy: bool,
-    /// When the checkpoints are looked at next.
-    pub(super) probe_at: Option<Timestamp>,
+    /// When the checkpoints are looked at next, and when they were last seen.
+    pub(super) look_at: Option<Timestamp>,
+    pub(super) looked_at: Option<Timestamp>,
     /// The completion of the newest checkpoint that is known, and when one was last written down.
     pub(super) newest_checkpoint: Option<Timestamp>,
     pub(super) recorded_at: Option<Timestamp>,

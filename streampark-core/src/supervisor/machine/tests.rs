@@ -342,6 +342,10 @@ impl World {
                     Ok(Points { had_state: had_state || point.is_some(), usable: point.into_iter().collect() })
                 }
             }),
+            Call::Look(_) => Answer::Looked(match failed {
+                Some(trouble) => Err(trouble),
+                None => Ok(self.listed(run.flink_job).and_then(|copy| copy.point.clone())),
+            }),
             Call::Release(_) => Answer::Released(failed.map_or(Ok(()), Err)),
         };
         self.tell(Input::Answered { run: run.key, trigger, answer: Box::new(answer) });
