@@ -368,6 +368,8 @@ pub(crate) async fn again(name: &str, jars: &str, home: &str, jar: &str, trials:
         }
         std::fs::remove_file(&trigger).expect("a file");
     }
+    // Its tasks work a moment before the watcher sees that they do.
+    job.wait_for(JobState::Running).await.expect("the last run is seen");
     came_back(name, &platform, &job, trials).await;
     job.cancel().await.expect("it is cancelled");
     job.wait_for(JobState::Canceled).await.expect("it ends");
