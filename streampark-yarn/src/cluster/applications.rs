@@ -188,10 +188,15 @@ impl YarnCluster {
         let ground = self.inner.yarn.ground().await?;
         let fs = ground.fs.as_ref();
         let app = self.find(run).await?;
-        let asked = run.clone();
+        let on_disk = self.checkpoints_on_disk(fs, run).await?;
+        // Where the folder of the checkpoints is seen, nothing newer exists than what is in it: the JobManager's cache
+        // need not be waited out.
+        let (asked, seen) = (run.clone(), on_disk.is_some());
         let ask = move |manager: Arc<JobManager>| -> Asking<'static, Vec<RestorePoint>> {
             let run = asked.clone();
-            Box::pin(async move { manager.restore_points(&run).await })
+            Box::pin(async move {
+                if seen { manager.named_restore_points(&run).await } else { manager.restore_points(&run).await }
+            })
         };
         let by_rest = match &app {
             Some(app) => self.read(app, ask).await,
@@ -205,7 +210,7 @@ impl YarnCluster {
                 None => Vec::new(),
             },
         };
-        for point in self.checkpoints_on_disk(fs, run).await? {
+        for point in on_disk.into_iter().flatten() {
             if !points.iter().any(|known| known.path == point.path) {
                 points.push(point);
             }
@@ -234,12 +239,15 @@ impl YarnCluster {
         Ok(self.points(run).await?.into_iter().next())
     }
 
-    /// `<checkpoint folder>/<job>/chk-<n>` with `_metadata`: what a JobManager that died told nobody.
-    async fn checkpoints_on_disk(&self, fs: &dyn FileSystem, run: &RunRef) -> Result<Vec<RestorePoint>> {
-        let mut points = Vec::new();
+    /// `<checkpoint folder>/<job>/chk-<n>` with `_metadata`: what a JobManager that died told nobody. None where no such
+    /// folder is on the cluster's file system.
+    async fn checkpoints_on_disk(&self, fs: &dyn FileSystem, run: &RunRef) -> Result<Option<Vec<RestorePoint>>> {
+        let (mut points, mut seen) = (Vec::new(), false);
         for folder in self.checkpoint_folders(run).iter().filter_map(|folder| path_of(fs, folder)) {
             let folder = format!("{folder}/{}", run.flink_job);
-            for entry in fs.list(&folder).await?.unwrap_or_default() {
+            let Some(entries) = fs.list(&folder).await? else { continue };
+            seen = true;
+            for entry in entries {
                 let Some(number) = entry.name.strip_prefix("chk-").and_then(|number| number.parse().ok()) else {
                     continue;
                 };
@@ -253,7 +261,7 @@ impl YarnCluster {
                 points.push(point);
             }
         }
-        Ok(points)
+        Ok(seen.then_some(points))
     }
 
     /// The logs of TaskManagers, while YARN lists their containers.

@@ -50,19 +50,29 @@ impl JobManager {
         }
     }
 
-    /// The newest restore point that Flink's statistics of checkpoints name, in one request: maybe of 3 s ago
-    /// (`rest.cache.checkpoint-statistics.timeout`), and not looked for.
+    /// The restore points of a run that Flink's statistics of checkpoints name, in one request: maybe those of 3 s ago
+    /// (`rest.cache.checkpoint-statistics.timeout`), and not looked for. For those who see the checkpoints themselves.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn named_restore_points(&self, run: &RunRef) -> Result<Vec<RestorePoint>> {
+        let mut points = self.statistics(&run.flink_job).await?.map(Self::listed_points).unwrap_or_default();
+        let own = self.recent_savepoint(&run.flink_job);
+        points.extend(own.filter(|own| points.iter().all(|point| point.path != own.path)));
+        for point in &mut points {
+            point.run = Some(run.key);
+            point.flink_job = Some(run.flink_job);
+        }
+        Ok(points)
+    }
+
+    /// The newest of [`named_restore_points`](Self::named_restore_points).
     ///
     /// # Errors
     /// Those of the client.
     pub async fn newest_restore_point(&self, run: &RunRef) -> Result<Option<RestorePoint>> {
-        let listed = self.statistics(&run.flink_job).await?.map(Self::listed_points).unwrap_or_default();
-        let newest = listed.into_iter().max_by_key(|point| (point.completed_at, point.checkpoint_id));
-        Ok(newest.map(|mut point| {
-            point.run = Some(run.key);
-            point.flink_job = Some(run.flink_job);
-            point
-        }))
+        let named = self.named_restore_points(run).await?;
+        Ok(named.into_iter().max_by_key(|point| (point.completed_at, point.checkpoint_id)))
     }
 
     /// None where the job is unknown or makes no checkpoints.

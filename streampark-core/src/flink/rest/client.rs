@@ -107,7 +107,7 @@ impl RestClient {
             Error::invalid("no address of a JobManager is given; give at least one, as http://host:8081/")
         })?;
         let headers = headers(&options)?;
-        let line = (!options.proxy_from_env).then(|| Line::new(&headers));
+        let line = (!options.proxy_from_env).then(|| Line::new(&headers, options.connect_timeout));
         let http = build_http(&options, headers)?;
         let inner = Inner {
             http,
@@ -343,7 +343,7 @@ fn headers(options: &RestOptions) -> Result<HeaderMap> {
             Error::invalid(format!("the value of header '{name}' has a character that a header cannot carry"))
         })?;
         value.set_sensitive(true);
-        headers.append(key, value);
+        headers.insert(key, value);
     }
     Ok(headers)
 }

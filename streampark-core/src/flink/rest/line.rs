@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HOST, HeaderMap};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -32,6 +32,9 @@ const STRIKES: u8 = 3;
 pub(super) struct Line {
     /// Those sent with each question, as they go over the wire.
     headers: Vec<u8>,
+    /// Whether they name the host already.
+    names_host: bool,
+    connect_timeout: Duration,
     state: Mutex<State>,
 }
 
@@ -56,7 +59,7 @@ pub(super) struct Said {
     pub(super) body: Bytes,
 }
 
-/// The other end took the question and says nothing.
+/// The other end has not answered in time.
 pub(super) struct Silent;
 
 /// The head of an answer.
@@ -70,14 +73,15 @@ struct Head {
 
 impl Line {
     /// A line that sends these headers with each question.
-    pub(super) fn new(headers: &HeaderMap) -> Self {
+    pub(super) fn new(headers: &HeaderMap, connect_timeout: Duration) -> Self {
         let mut written = Vec::new();
         for (name, value) in headers {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 written.extend_from_slice(part);
             }
         }
-        Self { headers: written, state: Mutex::default() }
+        let names_host = headers.contains_key(HOST);
+        Self { headers: written, names_host, connect_timeout, state: Mutex::default() }
     }
 
     /// The usual way has just worked: the next question may come by this one.
@@ -115,12 +119,13 @@ impl Line {
     async fn exchange(&self, open: Option<Open>, url: &Url, limit: usize) -> Option<(Said, Option<Open>)> {
         let mut open = match open.filter(|open| open.leads_to(url) && open.is_quiet()) {
             Some(open) => open,
-            None => Open::connect(url).await?,
+            None => timeout(self.connect_timeout, Open::connect(url)).await.ok()??,
         };
         let mut request = Vec::with_capacity(256 + self.headers.len());
         let target = &url[Position::BeforePath..Position::AfterQuery];
         let host = &url[Position::BeforeHost..Position::AfterPort];
-        for part in ["GET ", target, " HTTP/1.1\r\nhost: ", host, "\r\n"] {
+        let host = if self.names_host { ["", "", ""] } else { ["host: ", host, "\r\n"] };
+        for part in ["GET ", target, " HTTP/1.1\r\n"].into_iter().chain(host) {
             request.extend_from_slice(part.as_bytes());
         }
         request.extend_from_slice(&self.headers);

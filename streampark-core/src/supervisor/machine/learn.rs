@@ -264,8 +264,12 @@ impl Machine {
         }
         self.memory.newest_checkpoint = Some(point.completed_at);
         let often = work.rules().record_interval;
-        if first || self.memory.recorded_at.is_none_or(|at| after(at, often) <= now) {
-            self.memory.recorded_at = Some(now);
+        let due = match &self.memory.recorded {
+            Some((path, at)) => *path != point.path && (first || after(*at, often) <= now),
+            None => true,
+        };
+        if due {
+            self.memory.recorded = Some((point.path.clone(), now));
             let mut event = self.event(EventKind::RestorePointRecorded, format!("{point} is complete"), work);
             event.data = serde_json::json!({"path": point.path, "checkpoint_id": point.checkpoint_id});
             work.step.batch.events.push(event);

@@ -61,9 +61,10 @@ pub(super) struct Memory {
     /// When the checkpoints are looked at next, and when they were last seen.
     pub(super) look_at: Option<Timestamp>,
     pub(super) looked_at: Option<Timestamp>,
-    /// The completion of the newest checkpoint that is known, and when one was last written down.
+    /// The completion of the newest checkpoint that is known.
     pub(super) newest_checkpoint: Option<Timestamp>,
-    pub(super) recorded_at: Option<Timestamp>,
+    /// The path of the restore point that was last written down, and when.
+    pub(super) recorded: Option<(String, Timestamp)>,
     /// Since when the submission is in doubt or refused for the moment, and whether people were told.
     pub(super) troubled_since: Option<Timestamp>,
     pub(super) trouble_told: bool,
@@ -131,6 +132,7 @@ impl Machine {
             points_asked: old.points_asked,
             end_seen: old.end_seen,
             saved: old.saved,
+            recorded: old.recorded,
             ..Memory::default()
         };
         self.knowledge = Knowledge::Unknown;

@@ -9,8 +9,13 @@ async fn suspend_and_start_go_on_from_the_savepoint() {
     assert_eq!(world.runs(job).await[0].outcome, Some(JobState::Suspended));
     world.start(job).await;
     world.wait_generation(job, 2).await;
-    assert_eq!(world.runs(job).await[0].restored_from.as_ref().unwrap().kind, RestoreKind::Savepoint);
+    let savepoint = world.runs(job).await[0].restored_from.clone().unwrap();
+    assert_eq!(savepoint.kind, RestoreKind::Savepoint);
     assert_eq!(world.copies(job), 2);
+    let kinds = vec![EventKind::RestorePointRecorded];
+    let recorded = world.store.events(&EventFilter { job: Some(job), kinds, ..EventFilter::default() }).await.unwrap();
+    let told = recorded.iter().filter(|event| event.data["path"] == savepoint.path.as_str()).count();
+    assert_eq!(told, 1, "{recorded:#?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -402,6 +402,6 @@ async fn came_back(name: &str, platform: &StreamPark, job: &Job, trials: usize) 
     table.row("FAILED to noticed", seconds(&noticed), "");
     table.row("noticed to accepted by YARN again", seconds(&ours), "");
     table.row("accepted to RUNNING: the cluster's", seconds(&clusters), "");
-    table.row("FAILED to RUNNING again", seconds(&all), "15 s");
+    table.row("FAILED to RUNNING again", seconds(&all), "");
     table.print();
 }

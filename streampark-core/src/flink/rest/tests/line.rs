@@ -32,6 +32,22 @@ async fn questions_share_one_connection_and_say_who_we_are() {
 }
 
 #[tokio::test]
+async fn headers_of_ours_come_once() {
+    let server = Server::start(|_| Reply::Json(200, NONE.into())).await;
+    let options = RestOptions::new([server.url()]).header("Host", "flink.example").header("User-Agent", "probe");
+    let client = RestClient::new(options).unwrap();
+    for _ in 0..2 {
+        client.jobs().await.unwrap();
+    }
+    for seen in server.seen() {
+        let head = seen.head.to_ascii_lowercase();
+        let count = |start: &str| head.lines().filter(|line| line.starts_with(start)).count();
+        assert_eq!((count("host: "), count("user-agent: ")), (1, 1), "{head}");
+        assert!(head.contains("host: flink.example") && head.contains("user-agent: probe"), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_was_closed_is_no_error() {
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_| match count.fetch_add(1, Ordering::Relaxed) {
