@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio_util::sync::CancellationToken;
-
 use super::keeper::closed;
 use super::shared::Shared;
 use crate::store::Batch;
@@ -15,7 +13,6 @@ use crate::{Event, Result};
 #[derive(Clone)]
 pub struct EventRecorder {
     shared: Weak<Shared>,
-    closing: CancellationToken,
 }
 
 impl std::fmt::Debug for EventRecorder {
@@ -27,7 +24,7 @@ impl std::fmt::Debug for EventRecorder {
 impl super::SupervisorHandle {
     /// A way into the history for what happens beside the jobs.
     pub fn recorder(&self) -> EventRecorder {
-        EventRecorder { shared: Arc::downgrade(self.shared()), closing: self.shared().closing.clone() }
+        EventRecorder { shared: Arc::downgrade(self.shared()) }
     }
 }
 
@@ -43,10 +40,21 @@ impl EventRecorder {
         shared.publish(&committed.events);
         Ok(())
     }
+}
 
-    /// Ends with the supervisor.
-    pub(crate) fn closing(&self) -> CancellationToken {
-        self.closing.clone()
+/// What projects need.
+#[cfg(feature = "build")]
+impl EventRecorder {
+    /// Is cancelled when the supervisor ends.
+    pub(crate) fn closing(&self) -> tokio_util::sync::CancellationToken {
+        match self.shared.upgrade() {
+            Some(shared) => shared.closing.clone(),
+            None => {
+                let over = tokio_util::sync::CancellationToken::new();
+                over.cancel();
+                over
+            }
+        }
     }
 
     /// Runs beside the supervisor, whose shutdown waits for its end.

@@ -1,6 +1,7 @@
 //! Runs, found again as applications.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,7 +14,7 @@ use super::cluster::YarnCluster;
 use super::copies::age;
 use crate::archive::Archive;
 use crate::failure::{conclude, files_to_read, missed_a_file, of_cause, tells};
-use crate::fs::{FileSystem, location_of, path_of};
+use crate::fs::{FileStatus, FileSystem, location_of, path_of};
 use crate::managers::proxied;
 use crate::wire::App;
 
@@ -22,6 +23,10 @@ pub(super) type Asking<'a, T> = BoxFuture<'a, Result<T>>;
 
 /// So much of a log is read for the reason of a failure.
 const LAST_WORDS: u64 = 256 * 1024;
+
+/// How often a folder of checkpoints is looked at where none in it is complete, and the wait in between.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 impl YarnCluster {
     /// The application of a run: by its id, else the one with the run's tag that copies give way to. The
@@ -211,12 +216,18 @@ impl YarnCluster {
             },
         };
         for point in on_disk.into_iter().flatten() {
-            if !points.iter().any(|known| known.path == point.path) {
-                points.push(point);
+            match points.iter_mut().find(|known| known.path == point.path) {
+                Some(known) => known.verification = point.verification,
+                None => points.push(point),
             }
         }
-        let verified: Vec<Asking<'_, Verification>> =
-            points.iter().map(|point| verification(fs, &point.path).boxed()).collect();
+        let verified: Vec<Asking<'_, Verification>> = points
+            .iter()
+            .map(|point| match point.verification {
+                Verification::Present => std::future::ready(Ok(Verification::Present)).boxed(),
+                _ => verification(fs, &point.path).boxed(),
+            })
+            .collect();
         let verified = futures_util::future::try_join_all(verified).await?;
         points.iter_mut().zip(verified).for_each(|(point, seen)| point.verification = seen);
         points.retain(RestorePoint::is_usable);
@@ -245,20 +256,17 @@ impl YarnCluster {
         let (mut points, mut seen) = (Vec::new(), false);
         for folder in self.checkpoint_folders(run).iter().filter_map(|folder| path_of(fs, folder)) {
             let folder = format!("{folder}/{}", run.flink_job);
-            let Some(entries) = fs.list(&folder).await? else { continue };
-            seen = true;
-            for entry in entries {
-                let Some(number) = entry.name.strip_prefix("chk-").and_then(|number| number.parse().ok()) else {
-                    continue;
-                };
-                let path = format!("{folder}/{}", entry.name);
-                let Some(metadata) = fs.status(&format!("{path}/_metadata")).await? else { continue };
-                let at = jiff::Timestamp::from_millisecond(metadata.modified_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-                let mut point = RestorePoint::new(RestoreKind::Checkpoint, location_of(fs, &path), at);
-                point.checkpoint_id = Some(number);
-                point.run = Some(run.key);
-                point.flink_job = Some(run.flink_job);
-                points.push(point);
+            for look in 0..LOOKS {
+                let Some(entries) = fs.list(&folder).await? else { break };
+                seen = true;
+                let (complete, others) = complete_checkpoints(fs, run, &folder, &entries).await?;
+                // One that was the newest can be deleted while it is looked at: the next one is complete then.
+                let again = complete.is_empty() && others && look + 1 < LOOKS;
+                points.extend(complete);
+                if !again {
+                    break;
+                }
+                tokio::time::sleep(BETWEEN_LOOKS).await;
             }
         }
         Ok(seen.then_some(points))
@@ -286,6 +294,32 @@ impl YarnCluster {
         }
         Ok((!text.is_empty()).then_some(text))
     }
+}
+
+/// The checkpoints among `entries` that are complete, and whether there are others.
+async fn complete_checkpoints(
+    fs: &dyn FileSystem,
+    run: &RunRef,
+    folder: &str,
+    entries: &[FileStatus],
+) -> Result<(Vec<RestorePoint>, bool)> {
+    let (mut points, mut others) = (Vec::new(), false);
+    for entry in entries {
+        let Some(number) = entry.name.strip_prefix("chk-").and_then(|number| number.parse().ok()) else { continue };
+        let path = format!("{folder}/{}", entry.name);
+        let Some(metadata) = fs.status(&format!("{path}/_metadata")).await? else {
+            others = true;
+            continue;
+        };
+        let at = jiff::Timestamp::from_millisecond(metadata.modified_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let mut point = RestorePoint::new(RestoreKind::Checkpoint, location_of(fs, &path), at);
+        point.checkpoint_id = Some(number);
+        point.run = Some(run.key);
+        point.flink_job = Some(run.flink_job);
+        point.verification = Verification::Present;
+        points.push(point);
+    }
+    Ok((points, others))
 }
 
 fn archived(run: &RunRef, statistics: Checkpoints) -> Vec<RestorePoint> {
