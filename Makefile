@@ -115,6 +115,7 @@ check-python: system venv
 	$(SERVERS)/develop.sh
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python -p streampark-py
+	$(BIN)/pyright --pythonpath $(BIN)/python examples/*.py
 	(cd streampark-py && ../$(BIN)/python -m mypy)
 	$(BIN)/python -m mypy.stubtest streampark._streampark --mypy-config-file streampark-py/pyproject.toml
 

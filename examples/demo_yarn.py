@@ -95,8 +95,9 @@ def main() -> None:
     told: list[str] = []
 
     def people(message: sp.Message) -> None:
-        say(f"✉ {message.title}")
-        told.extend(alert.kind for alert in message.alerts)
+        for alert in message.alerts:
+            say(f"✉ {alert.title}")
+            told.append(alert.kind)
 
     say("starting a real Hadoop, and an ssh server with a Git repository")
     with GitHost() as host, Hadoop() as hadoop:

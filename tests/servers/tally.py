@@ -86,7 +86,7 @@ def main():
     for commands in stages:
         beside = len(commands) > 1
         with ThreadPoolExecutor(max_workers=2) as workers:
-            for more in workers.map(lambda command: run(command, beside), commands):
+            for more in workers.map(run, commands, [beside] * len(commands)):
                 passed, failed = passed + more[0], failed + more[1]
     if not passed and not failed:
         print(f"tally: lane {lane} ran no test", flush=True)
