@@ -55,7 +55,7 @@ class Receiver(BaseHTTPRequestHandler):
             say(f"✉ alert delivered: {message['title']}")
             self.told.extend(message["alerts"])
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Says nothing of requests."""
 
 
