@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ def variable(name: str) -> str:
 
 
 @contextlib.contextmanager
-def servers(script: str, work: Path) -> Iterator[dict[str, Any]]:
+def servers(script: str, work: Path) -> Generator[dict[str, Any], None, None]:
     """Real servers of a script in ``tests/servers``, and where they are."""
     home = variable("STREAMPARK_TEST_HADOOP_3_4")
     path = ROOT / "tests" / "servers" / script
