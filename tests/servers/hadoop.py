@@ -313,6 +313,8 @@ class Hadoop:
             *opens,
             "-Xmx256m",
             "-XX:+UseSerialGC",
+            # They live for minutes: the second compiler costs more than it gives.
+            "-XX:TieredStopAtLevel=1",
             "-Djava.net.preferIPv4Stack=true",
             f"-Dhadoop.log.dir={self.work}/log",
             f"-Dyarn.log.dir={self.work}/log",

@@ -17,7 +17,7 @@ use streampark_core::job::{
 use streampark_core::platform::{Job, WaitOptions};
 use streampark_core::store::{MemoryStore, SqliteStore};
 use streampark_core::{ErrorKind, ErrorStatus, StreamPark};
-use streampark_tests::hadoop::{Hadoop, small};
+use streampark_tests::hadoop::{Hadoop, reason, small};
 use streampark_tests::output::{elements, faults};
 use streampark_tests::proxy::Proxy;
 use streampark_tests::webhook::Receiver;
@@ -173,7 +173,7 @@ async fn fails_with_its_reason(scene: &Scene) {
     let mut failing = scene.counting(JobId::generate(), 1, "fails", &more);
     failing.run.deployment = cluster.submit(&failing).await.unwrap().deployment;
     scene.until(&failing.run, &RunStatus::Failed).await;
-    let failure = cluster.failure(&failing.run).await.unwrap().unwrap();
+    let failure = reason(cluster, &failing.run).await.unwrap();
     assert!(failure.message.contains("the sink is full"), "{failure:?}");
     let points = cluster.restore_points(&failing.run).await.unwrap();
     assert!(points.first().is_some_and(|point| point.checkpoint_id >= Some(3)), "{points:#?}");
@@ -223,10 +223,10 @@ async fn programs_that_do_not_start(scene: &Scene) {
     cluster.submit(&throwing).await.unwrap();
     cluster.submit(&absent).await.unwrap();
     scene.until(&throwing.run, &RunStatus::Failed).await;
-    let failure = cluster.failure(&throwing.run).await.unwrap().unwrap();
+    let failure = reason(cluster, &throwing.run).await.unwrap();
     assert!(failure.message.contains("no topic given"), "{failure:#?}");
     scene.until(&absent.run, &RunStatus::Failed).await;
-    let failure = cluster.failure(&absent.run).await.unwrap().unwrap();
+    let failure = reason(cluster, &absent.run).await.unwrap();
     assert!(failure.one_line().contains("com.acme.Absent"), "{failure:#?}");
     cluster.release(&throwing.run).await.unwrap();
     cluster.release(&absent.run).await.unwrap();
@@ -256,7 +256,7 @@ async fn sql_succeeds_and_tells_the_statement_at_fault(scene: &Scene) {
     let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode("SET 'my.token' = 'canary'");
     assert!(log.contains("--script-file") && !log.contains("canary") && !log.contains(&encoded), "{log}");
     scene.until(&wrong.run, &RunStatus::Failed).await;
-    let failure = cluster.failure(&wrong.run).await.unwrap().unwrap();
+    let failure = reason(cluster, &wrong.run).await.unwrap();
     assert!(
         failure.message.contains("statement 4 at line 4: INSERT INTO nowhere SELEC UPPER(word) FROM words"),
         "{failure:#?}"

@@ -9,7 +9,7 @@ use streampark_core::cluster::{Cluster, Observation, RunStatus, SavepointOptions
 use streampark_core::job::{
     Failure, FailureClass, JobId, Launch, Location, Resource, RestoreKind, RestorePoint, RunKey, RunRef,
 };
-use streampark_tests::hadoop::Hadoop;
+use streampark_tests::hadoop::{Hadoop, reason};
 use streampark_yarn::{YarnCluster, YarnOptions};
 
 /// Applications that run at the same time.
@@ -167,7 +167,7 @@ impl Scene {
 
     async fn check(&self, cluster: &YarnCluster, submission: &Submission, told: Told) {
         let seen = self.over(cluster, submission).await;
-        let failure = cluster.failure(&submission.run).await.unwrap();
+        let failure = reason(cluster, &submission.run).await;
         let name = &submission.name;
         match told {
             Told::Finished => {
@@ -243,7 +243,7 @@ async fn ends_from_outside(scene: &mut Scene) {
     scene.submit(&scene.silent, &mut killed).await;
     scene.silent.stop(&killed.run, Stop::Kill, &SavepointOptions::default()).await.unwrap();
     assert_eq!(scene.over(&scene.silent, &killed).await.status, RunStatus::Canceled);
-    let failure: Failure = scene.silent.failure(&killed.run).await.unwrap().unwrap();
+    let failure: Failure = reason(&scene.silent, &killed.run).await.unwrap();
     let sentence = format!("the application was killed by {}: ended by StreamPark", scene.hadoop.at.user);
     assert_eq!(failure.message, sentence);
 

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use streampark_core::cluster::{Cluster, LogOptions, Observation, RunStatus, SavepointOptions, Stop, Submission};
 use streampark_core::job::{JobId, Launch, Location, Resource, RunKey, RunRef};
 use streampark_core::{Clock, Error, ErrorKind};
-use streampark_tests::hadoop::small;
+use streampark_tests::hadoop::{reason, small};
 use streampark_tests::kerberos::SecureHadoop;
 use streampark_tests::output::{elements, faults};
 use streampark_yarn::{Kerberos, KerberosOptions, YarnCluster, YarnOptions};
@@ -280,7 +280,7 @@ async fn keytabs_are_shipped(scene: &Scene) {
     let mut failing = scene.counting(1, "fails", &["--fail-at-checkpoint", "2", "--fail-message", "the sink is full"]);
     failing.run.deployment = cluster.submit(&failing).await.unwrap().deployment;
     until(&cluster, &failing.run, &RunStatus::Failed).await;
-    let failure = cluster.failure(&failing.run).await.unwrap().unwrap();
+    let failure = reason(&cluster, &failing.run).await.unwrap();
     assert!(failure.message.contains("the sink is full"), "{failure:?}");
     cluster.release(&failing.run).await.unwrap();
 }

@@ -4,15 +4,36 @@ mod scene;
 mod tripwire;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::Value;
+use streampark_core::cluster::Cluster;
+use streampark_core::job::{Failure, RunRef};
 use streampark_yarn::YarnOptions;
 
 pub use scene::Scene;
 pub use tripwire::{Moment, Tripwire};
 
 use crate::process::Servers;
+
+/// Why a run failed, asked as the supervisor asks: again, where its JobManager leaves just now.
+///
+/// # Panics
+/// Where there is no answer within a minute.
+#[allow(clippy::panic)]
+pub async fn reason(cluster: &dyn Cluster, run: &RunRef) -> Option<Failure> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match cluster.failure(run).await {
+            Ok(failure) => return failure,
+            Err(error) if error.is_retryable() && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => panic!("no reason of the failure: {error:?}"),
+        }
+    }
+}
 
 /// What a node lends to containers, in MiB.
 pub(crate) const MEMORY: &str = "4096";
