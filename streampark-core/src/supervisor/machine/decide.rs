@@ -223,7 +223,7 @@ impl Machine {
         let mut event = self.event(EventKind::RestorePointRecorded, format!("{point} is complete"), work);
         event.data = serde_json::json!({"path": point.path, "checkpoint_id": point.checkpoint_id});
         work.step.batch.events.push(event);
-        self.memory.recorded = Some((point.path.clone(), work.now()));
+        self.memory.recorded = Some(point.path.clone());
         work.step.batch.restore_points.push((self.job.id, point));
         self.memory.points = None;
         if let Some(run) = &mut self.run {

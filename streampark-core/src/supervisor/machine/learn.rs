@@ -248,7 +248,7 @@ impl Machine {
         self.memory.points = Some((points, asked));
     }
 
-    /// Writes the newest restore point down, not each time that there is a newer one.
+    /// Writes the newest restore point down: of a run at work not each time that there is a newer one.
     fn looked(&mut self, newest: Option<&RestorePoint>, work: &mut Work<'_>) {
         let now = work.now();
         self.memory.looked_at = Some(now);
@@ -259,17 +259,17 @@ impl Machine {
             run.checkpointed = true;
             work.run_changed = true;
         }
-        if self.memory.newest_checkpoint.is_some_and(|at| point.completed_at <= at) {
-            return;
+        let newer = self.memory.newest_checkpoint.is_none_or(|at| point.completed_at > at);
+        if newer {
+            self.memory.newest_checkpoint = Some(point.completed_at);
         }
-        self.memory.newest_checkpoint = Some(point.completed_at);
+        // The last one of a run is what the next may start from when the engine has forgotten both.
+        let over = self.memory.end_seen.is_some() || self.live().is_none();
         let often = work.rules().record_interval;
-        let due = match &self.memory.recorded {
-            Some((path, at)) => *path != point.path && (first || after(*at, often) <= now),
-            None => true,
-        };
-        if due {
-            self.memory.recorded = Some((point.path.clone(), now));
+        let due = over || newer && (first || self.memory.recorded_at.is_none_or(|at| after(at, often) <= now));
+        if due && self.memory.recorded.as_ref() != Some(&point.path) {
+            self.memory.recorded = Some(point.path.clone());
+            self.memory.recorded_at = Some(now);
             let mut event = self.event(EventKind::RestorePointRecorded, format!("{point} is complete"), work);
             event.data = serde_json::json!({"path": point.path, "checkpoint_id": point.checkpoint_id});
             work.step.batch.events.push(event);

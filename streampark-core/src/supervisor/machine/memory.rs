@@ -63,8 +63,10 @@ pub(super) struct Memory {
     pub(super) looked_at: Option<Timestamp>,
     /// The completion of the newest checkpoint that is known.
     pub(super) newest_checkpoint: Option<Timestamp>,
-    /// The path of the restore point that was last written down, and when.
-    pub(super) recorded: Option<(String, Timestamp)>,
+    /// The path of the restore point that was last written down.
+    pub(super) recorded: Option<String>,
+    /// When the newest checkpoint of the live run was last written down.
+    pub(super) recorded_at: Option<Timestamp>,
     /// Since when the submission is in doubt or refused for the moment, and whether people were told.
     pub(super) troubled_since: Option<Timestamp>,
     pub(super) trouble_told: bool,

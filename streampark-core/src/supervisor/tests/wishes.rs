@@ -19,6 +19,23 @@ async fn suspend_and_start_go_on_from_the_savepoint() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_newest_checkpoint_of_a_run_that_ended_is_written_down() {
+    let world = World::new().await;
+    let mut spec = world.spec("orders");
+    spec.restart.mode = RestartMode::Never;
+    let job = world.running(spec).await;
+    // Not long after one was written down while it ran.
+    world.pass(120).await;
+    world.fail(job);
+    world.wait(job, JobState::Failed).await;
+    world.pass(10).await;
+    let ended = world.runs(job).await[0].ended_at.unwrap();
+    let stored = world.store.restore_points(job, 1).await.unwrap().remove(0);
+    let age = ended.duration_since(stored.completed_at).as_secs();
+    assert!(age < 30, "{age} s before the end: {stored:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_savepoint_that_fails_leaves_the_job_running_and_is_told() {
     let world = World::new().await;
     let job = world.running(world.spec("orders")).await;
