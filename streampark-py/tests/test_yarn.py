@@ -123,6 +123,12 @@ def variable(name: str) -> str:
     return value
 
 
+def finite() -> sp.JarProgram:
+    """A job that comes to its end by itself."""
+    jar = variable("STREAMPARK_TEST_JOBS_JAR")
+    return sp.JarProgram(jar, entry_class="streampark.testing.FiniteJob", args=["--name", "finite", "--rate", "50"])
+
+
 @contextlib.contextmanager
 def servers(script: str, work: Path) -> Generator[dict[str, Any], None, None]:
     """Real servers of a script in ``tests/servers``, and where they are."""
@@ -159,11 +165,7 @@ def test_a_job_and_a_session_on_real_yarn(hadoop: dict[str, Any], tmp_path: Path
     assert cluster.install() == "2.3.0"
     told = cluster.diagnose()
     assert told.is_good, str(told)
-    program = sp.JarProgram(
-        variable("STREAMPARK_TEST_JOBS_JAR"),
-        entry_class="streampark.testing.FiniteJob",
-        args=["--name", "finite", "--rate", "50"],
-    )
+    program = finite()
     with sp.StreamPark(clusters={"yarn": cluster}, cache=tmp_path / "cache") as platform:
         job = platform.jobs.create("finite", program, cluster="yarn")
         assert "YarnApplicationClusterEntryPoint" in str(platform.jobs.plan("finite", program, cluster="yarn"))
@@ -211,11 +213,7 @@ def test_a_job_on_a_secure_cluster(secure: dict[str, Any], tmp_path: Path) -> No
     nobody = cluster(sp.Identity.simple("alice"))
     with pytest.raises(sp.AuthenticationError, match="the server wants a Kerberos ticket"):
         nobody.observe()
-    program = sp.JarProgram(
-        variable("STREAMPARK_TEST_JOBS_JAR"),
-        entry_class="streampark.testing.FiniteJob",
-        args=["--name", "finite", "--rate", "50"],
-    )
+    program = finite()
     with sp.StreamPark(clusters={"yarn": alice}, cache=tmp_path / "cache") as platform:
         job = platform.jobs.create("finite", program, cluster="yarn")
         job.start()
