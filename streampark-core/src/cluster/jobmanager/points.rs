@@ -1,6 +1,6 @@
 //! Restore points: which exist now, although the JobManager answers from a cache.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,10 @@ use crate::{ErrorKind, Result};
 
 /// How long a file system may take to say whether a file is there: a network mount can hang.
 const FILE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often a folder of checkpoints is looked at where none in it is complete, and the wait in between.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 impl JobManager {
     /// The restore points of a run that exist now, newest first.
@@ -102,8 +106,8 @@ impl JobManager {
         points
     }
 
-    /// The points of an answer, and whether the folder of the checkpoints was seen, so that nothing newer
-    /// exists than they.
+    /// The points of an answer, and whether complete checkpoints were seen in their folder, so that nothing
+    /// newer exists than they.
     async fn points_of(&self, run: &RunRef, answer: Checkpoints) -> (Vec<RestorePoint>, bool) {
         let mut points = Self::listed_points(answer);
         let checkpoint = points.iter().find(|point| point.kind == RestoreKind::Checkpoint);
@@ -112,17 +116,20 @@ impl JobManager {
             Some(folder) => timeout(FILE_TIMEOUT, checkpoints_in(&folder)).await.ok().flatten(),
             None => None,
         };
-        let exact = seen.is_some();
-        let unlisted = seen.into_iter().flatten().chain(self.recent_savepoint(&run.flink_job));
-        for point in unlisted {
-            if points.iter().all(|known| known.path != point.path) {
-                points.push(point);
+        let exact = seen.as_ref().is_some_and(|seen| !seen.is_empty());
+        for point in seen.into_iter().flatten().chain(self.recent_savepoint(&run.flink_job)) {
+            match points.iter_mut().find(|known| known.path == point.path) {
+                Some(known) => known.verification = point.verification,
+                None => points.push(point),
             }
         }
         for point in &mut points {
             point.run = Some(run.key);
             point.flink_job = Some(run.flink_job);
-            point.verification = self.verify(&point.path).await;
+            // The newest of all can be deleted a moment after it was seen: it is not looked for twice.
+            if point.verification != Verification::Present {
+                point.verification = self.verify(&point.path).await;
+            }
         }
         points.retain(RestorePoint::is_usable);
         points.sort_by_key(|point| std::cmp::Reverse((point.completed_at, point.checkpoint_id)));
@@ -154,19 +161,38 @@ fn folder_of(path: &str) -> Option<PathBuf> {
 /// The complete checkpoints in the folder of a job; None where it cannot be seen from here. Flink puts
 /// `_metadata` there in one step, when all else is written.
 async fn checkpoints_in(folder: &str) -> Option<Vec<RestorePoint>> {
-    let mut found = Vec::new();
-    let mut entries = tokio::fs::read_dir(folder_of(folder)?).await.ok()?;
+    let place = folder_of(folder)?;
+    let mut look = 1;
+    loop {
+        let (found, others) = complete_checkpoints(folder, &place).await?;
+        // One that was the newest can be deleted while it is looked at: the next one is complete then.
+        if !found.is_empty() || !others || look == LOOKS {
+            return Some(found);
+        }
+        look += 1;
+        sleep(BETWEEN_LOOKS).await;
+    }
+}
+
+/// The checkpoints in `place` that are complete, and whether there are others.
+async fn complete_checkpoints(folder: &str, place: &Path) -> Option<(Vec<RestorePoint>, bool)> {
+    let (mut found, mut others) = (Vec::new(), false);
+    let mut entries = tokio::fs::read_dir(place).await.ok()?;
     while let Some(entry) = entries.next_entry().await.ok()? {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let Some(id) = name.strip_prefix("chk-").and_then(|id| id.parse().ok()) else { continue };
-        let Ok(metadata) = tokio::fs::metadata(entry.path().join("_metadata")).await else { continue };
+        let Ok(metadata) = tokio::fs::metadata(entry.path().join("_metadata")).await else {
+            others = true;
+            continue;
+        };
         let at = Timestamp::try_from(metadata.modified().ok()?).ok()?;
         let mut point = RestorePoint::new(RestoreKind::Checkpoint, format!("{folder}/{name}"), at);
         point.checkpoint_id = Some(id);
+        point.verification = Verification::Present;
         found.push(point);
     }
-    Some(found)
+    Some((found, others))
 }
 
 /// The checkpoints that lie beside `point` on this machine's file system: what a JobManager completed
@@ -177,7 +203,6 @@ pub(crate) async fn siblings(point: &RestorePoint) -> Vec<RestorePoint> {
     for beside in &mut found {
         beside.run = point.run;
         beside.flink_job = point.flink_job;
-        beside.verification = Verification::Present;
     }
     found
 }
@@ -222,5 +247,42 @@ mod tests {
         assert_eq!(paths, [format!("{place}/chk-2"), format!("{place}/chk-10")]);
         assert_eq!(checkpoints_in("hdfs://nn/checkpoints").await, None);
         assert_eq!(checkpoints_in(&format!("{place}/none")).await, None);
+    }
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_checkpoint_deleted_while_it_is_looked_at_hides_none() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let folder = tempfile::tempdir().unwrap();
+        let complete = |root: &Path, number: u64| {
+            let checkpoint = root.join(format!("chk-{number}"));
+            std::fs::create_dir(&checkpoint).unwrap();
+            std::thread::yield_now();
+            std::fs::write(checkpoint.join("_metadata"), "").unwrap();
+        };
+        complete(folder.path(), 1);
+        let over = std::sync::Arc::new(AtomicBool::new(false));
+        let (root, stopped) = (folder.path().to_owned(), over.clone());
+        let engine = std::thread::spawn(move || {
+            let mut newest = 1;
+            while !stopped.load(Ordering::Relaxed) {
+                complete(&root, newest + 1);
+                std::fs::remove_dir_all(root.join(format!("chk-{newest}"))).unwrap();
+                newest += 1;
+                // Far less than the shortest interval of checkpoints, far more than a look takes.
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        });
+        let place = format!("file:{}", folder.path().display());
+        let (mut empty, mut last) = (0, None);
+        for _ in 0..5_000 {
+            let found = checkpoints_in(&place).await.unwrap();
+            let newest = found.iter().filter_map(|point| point.checkpoint_id).max();
+            empty += usize::from(newest.is_none());
+            assert!(newest.is_none() || newest >= last, "{newest:?} after {last:?}");
+            last = newest.max(last);
+        }
+        over.store(true, Ordering::Relaxed);
+        engine.join().unwrap();
+        assert_eq!(empty, 0, "there was a complete checkpoint at every moment");
     }
 }
