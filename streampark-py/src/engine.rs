@@ -93,6 +93,10 @@ impl Engine {
         Self(self.0.acting_as(actor))
     }
 
+    fn storage_trouble(&self) -> Option<String> {
+        self.0.storage_trouble()
+    }
+
     fn shutdown(&self) -> Pending {
         self.pending(|platform| async move { platform.shutdown().await })
     }

@@ -60,6 +60,7 @@ async def test_an_engine_may_be_awaited_once_or_more(cluster: sp.MemoryCluster, 
         platform.events()
     assert await platform is await platform
     assert platform.clusters.names() == ["dev"]
+    assert platform.storage_trouble() is None
     await platform.shutdown()
 
 

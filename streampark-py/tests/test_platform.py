@@ -305,6 +305,33 @@ def test_a_file_keeps_jobs_and_history_and_is_opened_once(
         assert platform.prune(datetime.now(timezone.utc) + timedelta(seconds=1)) > 0
 
 
+def test_a_store_that_takes_no_commits_is_told(
+    cluster: sp.MemoryCluster, program: sp.Program, tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource", reason="limits of a process are POSIX's")
+    file = tmp_path / "jobs.db"
+    with sp.StreamPark(file, clusters={"dev": cluster}, cache=tmp_path) as platform:
+        job = begin(platform, program)
+        waits = platform.jobs.create("waits", program, cluster="dev")
+        assert platform.storage_trouble() is None
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # No file of this process may grow beyond what the store's log has by now.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.with_name("jobs.db-wal").stat().st_size, hard))
+        try:
+            with pytest.raises(sp.StorageError):
+                waits.start()
+            trouble = platform.storage_trouble()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert trouble is not None
+        assert "jobs.db" in trouble
+        waits.start()
+        waits.wait_for("RUNNING", timeout=20)
+        assert platform.storage_trouble() is None
+        assert job.state == "RUNNING"
+        assert len(cluster.log()) == 2
+
+
 def test_programs_of_ones_own(cluster: sp.MemoryCluster, tmp_path: Path) -> None:
     def report(options: object) -> sp.SqlProgram:
         assert options == {"word": "UPPER"}

@@ -117,6 +117,12 @@ impl StreamPark {
         self.shared.store.as_ref()
     }
 
+    /// Why the store refuses commits, where it does (its disk is full, for example): nothing is sent to any
+    /// cluster meanwhile, and it goes on by itself when the store takes commits again.
+    pub fn storage_trouble(&self) -> Option<String> {
+        self.shared.supervisor.storage_trouble()
+    }
+
     /// Ends supervision in two phases: no new work is taken, then what is under way is waited for,
     /// bounded in time. Jobs go on running on their clusters. A second call does nothing.
     ///

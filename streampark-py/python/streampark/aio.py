@@ -178,6 +178,13 @@ class AsyncStreamPark:
         """Removes history older than ``before``, at most ``limit`` rows; says how many went."""
         return await self._started().prune(instant(before), limit)
 
+    def storage_trouble(self) -> str | None:
+        """Why the store refuses commits, where it does (its disk is full, for example); else None.
+
+        Nothing is sent to any cluster meanwhile, and it goes on by itself when the store takes commits again.
+        """
+        return self._started().storage_trouble()
+
     async def shutdown(self) -> None:
         """Ends supervision; a second call does nothing."""
         await self._started().shutdown()

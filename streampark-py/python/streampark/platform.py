@@ -160,6 +160,13 @@ class StreamPark:
         """Removes history older than ``before``, at most ``limit`` rows; says how many went."""
         return self._engine.prune(instant(before), limit).wait()
 
+    def storage_trouble(self) -> str | None:
+        """Why the store refuses commits, where it does (its disk is full, for example); else None.
+
+        Nothing is sent to any cluster meanwhile, and it goes on by itself when the store takes commits again.
+        """
+        return self._engine.storage_trouble()
+
     def shutdown(self) -> None:
         """Ends supervision; a second call does nothing."""
         self._engine.shutdown().wait()
