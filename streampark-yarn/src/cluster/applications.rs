@@ -46,15 +46,13 @@ impl YarnCluster {
 
     async fn glimpse(&self, run: &RunRef) -> Result<Option<App>> {
         let rm = &self.inner.yarn.rm;
-        let tag = run.key.tag();
-        let by_id = async {
-            match &run.deployment {
-                Some(id) => rm.app(id.as_str()).await,
-                None => Ok(None),
-            }
-        };
-        let (by_id, tagged) = futures_util::future::try_join(by_id, rm.tagged(&tag)).await?;
-        Ok(by_id.or_else(|| tagged.into_iter().min_by_key(|app| age(&app.id))))
+        if let Some(id) = &run.deployment
+            && let Some(app) = rm.app(id.as_str()).await?
+        {
+            return Ok(Some(app));
+        }
+        let tagged = rm.tagged(&run.key.tag()).await?;
+        Ok(tagged.into_iter().min_by_key(|app| age(&app.id)))
     }
 
     /// As [`find`](Self::find), and an error where there is none.
