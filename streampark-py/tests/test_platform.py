@@ -305,9 +305,7 @@ def test_a_file_keeps_jobs_and_history_and_is_opened_once(
         assert platform.prune(datetime.now(timezone.utc) + timedelta(seconds=1)) > 0
 
 
-def test_a_store_that_takes_no_commits_is_told(
-    cluster: sp.MemoryCluster, program: sp.Program, tmp_path: Path
-) -> None:
+def test_a_store_that_takes_no_commits_is_told(cluster: sp.MemoryCluster, program: sp.Program, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource", reason="limits of a process are POSIX's")
     file = tmp_path / "jobs.db"
     with sp.StreamPark(file, clusters={"dev": cluster}, cache=tmp_path) as platform:
