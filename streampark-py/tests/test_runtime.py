@@ -17,11 +17,14 @@ import streampark as sp
 from conftest import SCRIPT
 from streampark import _streampark
 
+# A shell's job in the background ignores SIGINT, and so do the programs that it starts.
+AS_IN_A_TERMINAL = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
 
 def run(code: str, *, interrupt_at: str | None = None, timeout: float = 30) -> tuple[int, str, str]:
     """Runs a program in a process of its own; sends it a SIGINT once it has printed `interrupt_at`."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", textwrap.dedent(code)],
+        [sys.executable, "-u", "-c", AS_IN_A_TERMINAL + textwrap.dedent(code)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
