@@ -125,6 +125,11 @@ impl Machine {
         self.memory.flight.insert(call.kind(), call.trigger());
     }
 
+    /// A call that the last step asked for is not made: nothing is waited for.
+    pub fn leave_out(&mut self, call: &Call) {
+        self.memory.flight.remove(&call.kind());
+    }
+
     /// Forgets what belonged to a run that is over, but for what the next one needs.
     pub(super) fn rest_run(&mut self) {
         let old = std::mem::take(&mut self.memory);

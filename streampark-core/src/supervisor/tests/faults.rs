@@ -232,6 +232,27 @@ async fn a_shutdown_waits_for_what_is_under_way_and_the_next_start_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_begins_nothing_and_waits_for_nothing_that_was_not_begun() {
+    let mut world = World::with(|options| {
+        options.latency = Duration::from_secs(2);
+        options.capability.session = false;
+        options.capability.application = true;
+    })
+    .await;
+    let job = world.running(world.spec("orders")).await;
+    world.cancel(job).await.unwrap();
+    world.wait(job, JobState::Canceled).await;
+    // The ended run's restore points are asked for; when they are told, what is left of it would be removed.
+    let begun = tokio::time::Instant::now();
+    let report = world.handle.shutdown().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!((report.finished, report.given_up), (1, 0));
+    world.die_and_begin_again().await;
+    world.pass(30).await;
+    assert_eq!((world.state(job), world.copies(job)), (JobState::Canceled, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_is_watched_though_its_cluster_is_named_after_the_start() {
     let mut world = World::new().await;
     let job = world.running(world.spec("orders")).await;
