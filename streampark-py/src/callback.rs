@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pyo3::prelude::*;
@@ -10,36 +11,76 @@ use streampark_core::job::{
     Dependency, Launch, Location, Program, ProgramContext, ProgramFactory, ProgramRegistry, ProgramSpec, Resolve,
     Resource,
 };
-use streampark_core::{Error, ErrorKind, Result};
-use tokio::sync::Semaphore;
+use streampark_core::{Error, ErrorKind, ErrorStatus, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use crate::convert::{parse, text};
 use crate::error::of_exception;
 
 /// A Python function from text to text, or None.
 ///
-/// One call runs at a time, on a thread that may block: code that hangs holds one thread, not many.
+/// A bounded number of calls run at a time, on threads that may block: code that hangs holds so many threads, not
+/// more.
 #[derive(Clone)]
 pub(crate) struct Callback {
     function: Arc<Py<PyAny>>,
-    turn: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     otherwise: ErrorKind,
 }
 
 impl Callback {
+    /// A function that runs once at a time.
     pub(crate) fn new(function: Py<PyAny>, otherwise: ErrorKind) -> Self {
-        Self { function: Arc::new(function), turn: Arc::new(Semaphore::new(1)), otherwise }
+        Self::several(function, otherwise, 1)
+    }
+
+    /// A function that runs `at_once` times at once, at most.
+    pub(crate) fn several(function: Py<PyAny>, otherwise: ErrorKind, at_once: usize) -> Self {
+        Self { function: Arc::new(function), turns: Arc::new(Semaphore::new(at_once)), otherwise }
     }
 
     pub(crate) async fn call(&self, argument: String) -> Result<Option<String>> {
-        let closing = || Error::new(ErrorKind::Cancelled, "the Python interpreter is closing");
-        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| closing())?;
+        let turn = self.turn().await?;
+        self.run(argument, turn, None).await
+    }
+
+    /// As [`call`](Self::call), bounded in time. Where the function does not answer, or fails in a way that says
+    /// nothing of it, the status is `otherwise`.
+    pub(crate) async fn call_within(
+        &self,
+        argument: String,
+        timeout: Duration,
+        otherwise: ErrorStatus,
+    ) -> Result<Option<String>> {
+        let late = |what: &str| Error::new(ErrorKind::Timeout, format!("{what} within {} s", timeout.as_secs_f64()));
+        let until = Instant::now() + timeout;
+        let turn = match timeout_at(until, self.turn()).await {
+            Ok(turn) => turn?,
+            Err(_) => return Err(late("the calls before this one did not end").with_status(ErrorStatus::Temporary)),
+        };
+        match timeout_at(until, self.run(argument, turn, Some(otherwise))).await {
+            Ok(answer) => answer,
+            Err(_) => Err(late("the Python function did not answer").with_status(otherwise)),
+        }
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.map_err(|_| closing())
+    }
+
+    async fn run(
+        &self,
+        argument: String,
+        turn: OwnedSemaphorePermit,
+        status: Option<ErrorStatus>,
+    ) -> Result<Option<String>> {
         let (function, otherwise) = (Arc::clone(&self.function), self.otherwise);
         let called = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let answer = Python::try_attach(|py| {
                 let answer = function.call1(py, (argument,)).and_then(|answer| answer.extract::<Option<String>>(py));
-                answer.map_err(|exception| of_exception(py, &exception, otherwise))
+                answer.map_err(|exception| of_exception(py, &exception, otherwise, status))
             });
             answer.unwrap_or_else(|| Err(closing()))
         });
@@ -47,6 +88,10 @@ impl Callback {
             .await
             .map_err(|source| Error::new(ErrorKind::Internal, "a Python function ended early").with_source(source))?
     }
+}
+
+fn closing() -> Error {
+    Error::new(ErrorKind::Cancelled, "the Python interpreter is closing")
 }
 
 impl std::fmt::Debug for Callback {

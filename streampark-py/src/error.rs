@@ -29,9 +29,12 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
 }
 
 /// Kinds that code of the user can name; all others mean a failure in passing.
-const KINDS: [ErrorKind; 10] = [
+const KINDS: [ErrorKind; 13] = [
     ErrorKind::InvalidInput,
     ErrorKind::NotFound,
+    ErrorKind::AlreadyExists,
+    ErrorKind::Conflict,
+    ErrorKind::Exhausted,
     ErrorKind::Unsupported,
     ErrorKind::Unauthenticated,
     ErrorKind::PermissionDenied,
@@ -43,15 +46,25 @@ const KINDS: [ErrorKind; 10] = [
 ];
 
 /// An exception out of code of the user: one of ours keeps kind and status, any other is a failure
-/// of kind `otherwise`.
-pub(crate) fn of_exception(py: Python<'_>, exception: &PyErr, otherwise: ErrorKind) -> Error {
+/// of kind `otherwise`, and of status `unless_told` where the kind's usual one is not meant.
+pub(crate) fn of_exception(
+    py: Python<'_>,
+    exception: &PyErr,
+    otherwise: ErrorKind,
+    unless_told: Option<ErrorStatus>,
+) -> Error {
     let value = exception.value(py);
     let word = |name: &str| value.getattr(name).and_then(|word| word.extract::<String>()).unwrap_or_default();
     let (kind, status) = (word("kind"), word("status"));
     let known = KINDS.into_iter().find(|known| known.as_str() == kind);
     let text = value.str().map(|text| text.to_string()).unwrap_or_default();
     let name = exception.get_type(py).name().map(|name| name.to_string()).unwrap_or_default();
+    // What a class says of its errors in general is no word about whether this one had an effect.
+    let told = || value.getattr("__dict__").and_then(|own| own.contains("status")).unwrap_or_default();
     match known {
+        Some(kind) if status == ErrorStatus::Temporary.as_str() && unless_told.is_some() && !told() => {
+            Error::new(kind, text).with_status(unless_told.unwrap_or(ErrorStatus::Unknown))
+        }
         Some(kind) => {
             let statuses = [ErrorStatus::Permanent, ErrorStatus::Temporary, ErrorStatus::Unknown];
             let status = statuses.into_iter().find(|known| known.as_str() == status);
@@ -61,7 +74,12 @@ pub(crate) fn of_exception(py: Python<'_>, exception: &PyErr, otherwise: ErrorKi
                 None => error,
             }
         }
-        None if text.is_empty() => Error::new(otherwise, name),
-        None => Error::new(otherwise, format!("{name}: {text}")),
+        None => {
+            let error = Error::new(otherwise, if text.is_empty() { name } else { format!("{name}: {text}") });
+            match unless_told {
+                Some(status) => error.with_status(status),
+                None => error,
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ mod callback;
 mod channel;
 mod cluster;
 mod convert;
+mod custom;
 mod engine;
 mod error;
 mod flink;
@@ -28,6 +29,8 @@ mod _streampark {
     use super::channel::Channel;
     #[pymodule_export]
     use super::cluster::{Cluster, Local, Memory, standalone};
+    #[pymodule_export]
+    use super::custom::Custom;
     #[pymodule_export]
     use super::engine::{Engine, Events};
     #[pymodule_export]

@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import streampark as sp
 from conftest import SCRIPT, wait_until
 from receiver import SECRET, Receiver
+from streampark.flink import JobOverview
 
 pytestmark = pytest.mark.flink
 
@@ -69,6 +73,75 @@ def counting(folder: Path, *more: str) -> sp.JobSpec:
     )
 
 
+class Gateway(sp.CustomCluster):
+    """Flink by its REST interface, as somebody else would wrap a vendor's."""
+
+    STATES: ClassVar = {
+        "RUNNING": "Running",
+        "FAILING": "Restarting",
+        "RESTARTING": "Restarting",
+        "CANCELLING": "Cancelling",
+        "FAILED": "Failed",
+        "CANCELED": "Canceled",
+        "FINISHED": "Finished",
+    }
+
+    def __init__(self, flink: sp.LocalCluster) -> None:
+        able = sp.Capability(session=True, fenced_submit=True, job_config=True, restore=True)
+        super().__init__(sp.ClusterInfo("gateway", flink.address, flink.version), able)
+        self.rest = flink.rest
+
+    def observe(self) -> list[sp.Observation]:
+        return [self.seen(job) for job in self.rest.jobs()]
+
+    def seen(self, job: JobOverview) -> sp.Observation:
+        return sp.Observation(
+            job.name,
+            self.STATES.get(job.state, "Starting"),
+            job.state,
+            datetime.now(timezone.utc),
+            flink_job=job.jid,
+            started_at=datetime.fromtimestamp(job.start_time / 1000, timezone.utc),
+            ended_at=None if job.end_time < 0 else datetime.fromtimestamp(job.end_time / 1000, timezone.utc),
+            tasks=(job.tasks.get("running", 0), job.tasks.get("total", 0)),
+        )
+
+    def submit(self, submission: sp.Submission) -> sp.Accepted:
+        assert submission.jar is not None
+        assert submission.jar.path is not None
+        jar = self.rest.upload_jar(submission.jar.path)
+        flink_job = self.rest.run_jar(
+            jar.id,
+            entry_class=submission.entry_class,
+            args=submission.args,
+            job_id=submission.run.flink_job,
+            savepoint_path=None if submission.restore is None else submission.restore.path,
+            flink_configuration=submission.config,
+        )
+        return sp.Accepted(flink_job)
+
+    def lookup(self, run: sp.RunRef) -> sp.Observation | None:
+        return next((self.seen(job) for job in self.rest.jobs() if job.jid == run.flink_job), None)
+
+    def stop(self, run: sp.RunRef, how: str, savepoint: sp.SavepointOptions) -> sp.Stopped:
+        assert how in {"cancel", "kill"}
+        self.rest.cancel(run.flink_job)
+        return sp.Stopped()
+
+    def restore_points(self, run: sp.RunRef) -> list[sp.RestorePoint]:
+        # Flink answers from a cache of 3 s.
+        time.sleep(3.1)
+        newest = self.rest.checkpoints(run.flink_job).completed
+        if newest is None or newest.external_path is None:
+            return []
+        at = datetime.fromtimestamp(newest.latest_ack_timestamp / 1000, timezone.utc)
+        return [sp.RestorePoint("checkpoint", newest.external_path, at, newest.id, None, run.key, run.flink_job)]
+
+    def failure(self, run: sp.RunRef) -> sp.Failure | None:
+        root = self.rest.job_exceptions(run.flink_job).root
+        return None if root is None else sp.Failure(root.message, root.class_name, root.stacktrace)
+
+
 def lines(folder: Path) -> list[list[str]]:
     """What the job wrote, in the order of time."""
     files = (folder / "output").glob("*.txt")
@@ -117,6 +190,29 @@ def test_a_jar_fails_is_told_and_comes_back_with_its_state(
     assert ids == [oldest.flink_job] * ids.count(oldest.flink_job) + [newest.flink_job] * ids.count(newest.flink_job)
     assert all(int(line[6]) == int(line[4]) + 1 for line in wrote), "no element of the state was lost"
     assert {line[7] for line in wrote} == {"fresh", "restored"}
+
+
+def test_a_cluster_written_in_python(flink: sp.LocalCluster, tmp_path: Path) -> None:
+    with sp.StreamPark(
+        clusters={"local": Gateway(flink)},
+        cache=tmp_path / "cache",
+        supervisor=sp.SupervisorOptions(interval=0.5, recovered_after=1),
+    ) as platform:
+        fails = ["--fail-once", "--fail-at-checkpoint", "3", "--fail-message", "the sink is full"]
+        job = platform.jobs.create(counting(tmp_path, *fails).replace(alerts=[]))
+        job.start()
+        wait_until(lambda: job.status().generation == 2, "the second run", 120)
+        job.wait_for("RUNNING", timeout=60)
+        newest, oldest = job.runs()
+        assert oldest.failure is not None
+        assert "the sink is full" in oldest.failure.message
+        assert newest.restored_from is not None
+        assert (newest.restored_from.checkpoint_id or 0) >= 3
+        wait_until(lambda: [line for line in lines(tmp_path) if line[1] == newest.flink_job], "its output", 30)
+        cancel(job)
+    wrote = lines(tmp_path)
+    assert {line[1] for line in wrote} == {oldest.flink_job, newest.flink_job}
+    assert all(int(line[6]) == int(line[4]) + 1 for line in wrote), "no element of the state was lost"
 
 
 def test_suspend_and_go_on(platform: sp.StreamPark, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ pub trait Cluster: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Removes what the engine keeps for a run that is over and recorded: a lingering JobManager, a
-    /// staging folder. Nothing to remove is no error.
+    /// staging folder. Nothing to remove is no error. Asked where each run has a place of its own
+    /// ([`Capability::application`]).
     async fn release(&self, run: &RunRef) -> Result<()>;
 }

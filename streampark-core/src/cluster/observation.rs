@@ -53,7 +53,7 @@ impl RunStatus {
 ///
 /// A run is recognised by Flink's JobID, by the deployment, or by the key that its tag carries:
 /// at least one of the three is set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Observation {
     /// Flink's JobID; None while an application has no JobManager yet.
@@ -63,10 +63,12 @@ pub struct Observation {
     /// Our key, where the engine carries our tag.
     pub key: Option<RunKey>,
     /// The name that the engine shows.
+    #[serde(default)]
     pub name: String,
     /// The status in our words.
     pub status: RunStatus,
     /// The status in the engine's words.
+    #[serde(default)]
     pub engine_status: String,
     /// When the run started, by the engine's clock.
     pub started_at: Option<Timestamp>,
@@ -78,10 +80,10 @@ pub struct Observation {
     pub note: Option<String>,
     /// Of a run that is over: its tasks may go on until then, because the engine lost sight of them (a lost
     /// node, a JobManager that died). Nothing is started in its place before.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks_until: Option<Timestamp>,
     /// Deployments that carried this run's tag beside `deployment`, and that the cluster ended for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<DeploymentId>,
     /// When this was learnt, by our clock.
     pub at: Timestamp,

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Error, ErrorKind, Result};
 
 /// The content of one request of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PlanBody {
@@ -33,7 +33,7 @@ pub enum PlanBody {
 }
 
 /// One request, or one process started, in the order it would happen.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlanStep {
     /// Why this step is there, in a few words.
@@ -64,7 +64,7 @@ impl PlanStep {
 /// Exactly what a submission would send, with secrets masked.
 ///
 /// `Display` prints it for people; [`to_yaml`](Self::to_yaml) and [`to_json`](Self::to_json) for tools.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Plan {
     /// The cluster's kind and place.
@@ -74,7 +74,7 @@ pub struct Plan {
     /// The steps, in order.
     pub steps: Vec<PlanStep>,
     /// What the reader should know: defaults taken, things that could not be checked.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 

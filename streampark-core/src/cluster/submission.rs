@@ -118,7 +118,7 @@ pub enum Stop {
 }
 
 /// How a run's end was taken.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stopped {
     /// The savepoint, where one was asked for.

@@ -21,6 +21,7 @@ from streampark.aio import AsyncChannels, AsyncClusters, AsyncEventStream, Async
 from streampark.aio_projects import AsyncBuild, AsyncProject, AsyncProjects
 from streampark.channels import Channel, DingTalk, Log, Webhook
 from streampark.clusters import Cluster, LocalCluster, StandaloneCluster
+from streampark.custom import Accepted, CustomCluster, Resource, RunRef, SavepointOptions, Stopped, Submission
 from streampark.exceptions import (
     AlreadyExistsError,
     AuthenticationError,
@@ -127,6 +128,7 @@ from streampark.yarn import (
 _logging.getLogger(__name__).addHandler(_logging.NullHandler())
 
 __all__ = [
+    "Accepted",
     "Alert",
     "AlreadyExistsError",
     "Artifact",
@@ -166,6 +168,7 @@ __all__ = [
     "ConnectorOption",
     "Copy",
     "CopyLog",
+    "CustomCluster",
     "CustomProgram",
     "Delivery",
     "Dependency",
@@ -221,6 +224,7 @@ __all__ = [
     "Pruned",
     "RemoteError",
     "RemoteRef",
+    "Resource",
     "ResourceEntry",
     "ResourceRef",
     "RestartPolicy",
@@ -228,15 +232,19 @@ __all__ = [
     "RestorePoint",
     "Revision",
     "Run",
+    "RunRef",
+    "SavepointOptions",
     "SessionState",
     "SpecVersion",
     "SqlFunction",
     "SqlProgram",
     "SqliteStore",
     "StandaloneCluster",
+    "Stopped",
     "StorageError",
     "StreamPark",
     "StreamParkError",
+    "Submission",
     "SupervisorOptions",
     "SyncReport",
     "TimedOutError",

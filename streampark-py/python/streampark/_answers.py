@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from streampark._read import each, or_none, record, time_of, time_or_none
+from streampark.exceptions import InvalidInputError
 from streampark.records import (
     Alert,
     ChannelStatus,
@@ -155,3 +157,47 @@ def plan_of(value: Mapping[str, Any]) -> Plan:
 def channels_of(values: Sequence[Mapping[str, Any]]) -> list[ChannelStatus]:
     """The channels in a native answer."""
     return [record(ChannelStatus, value) for value in values]
+
+
+def plain_time(value: datetime) -> str:
+    """A time as the native half reads it."""
+    if value.tzinfo is None:
+        raise InvalidInputError(f"the time {value.isoformat()} has no time zone; give it one, for example UTC")
+    return value.isoformat()
+
+
+def _plain_time_or_none(value: datetime | None) -> str | None:
+    return None if value is None else plain_time(value)
+
+
+def plain_failure(value: Failure) -> dict[str, Any]:
+    """A failure as the native half reads it."""
+    return {
+        "class": value.class_name,
+        "message": value.message,
+        "detail": value.detail,
+        "task": value.task,
+        "at": _plain_time_or_none(value.at),
+        "labels": dict(value.labels),
+        "class_of": value.class_of,
+    }
+
+
+def plain_restore_point(value: RestorePoint) -> dict[str, Any]:
+    """A restore point as the native half reads it."""
+    return {**vars(value), "completed_at": plain_time(value.completed_at)}
+
+
+_STATUSES = frozenset({"Starting", "Running", "Restarting", "Cancelling", "Failed", "Canceled", "Finished"})
+
+
+def plain_observation(value: Observation) -> dict[str, Any]:
+    """An observation as the native half reads it."""
+    return {
+        **vars(value),
+        "status": value.status if value.status in _STATUSES else {"Unknown": value.status},
+        "at": plain_time(value.at),
+        "started_at": _plain_time_or_none(value.started_at),
+        "ended_at": _plain_time_or_none(value.ended_at),
+        "tasks_until": _plain_time_or_none(value.tasks_until),
+    }

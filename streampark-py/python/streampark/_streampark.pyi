@@ -8,6 +8,7 @@ __all__ = [
     "Builder",
     "Channel",
     "Cluster",
+    "Custom",
     "Engine",
     "Events",
     "Local",
@@ -141,6 +142,12 @@ class Cluster:
     def info(self) -> str: ...
     def capability(self) -> str: ...
     def observe(self) -> Pending[str]: ...
+
+@final
+class Custom:
+    def __new__(cls, options: str) -> Custom: ...
+    def cluster(self, methods: Callable[[str], str | None]) -> Cluster: ...
+    def set_ended(self, failure: str | None) -> None: ...
 
 @final
 class Memory:

@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from streampark import _streampark
-from streampark._answers import (
-    restore_point_of,
-)
+from streampark._answers import plain_failure, restore_point_of
 from streampark._read import Duration, record, seconds, seconds_or_none, time_of, time_or_none
 from streampark.clusters import Cluster
 from streampark.records import (
@@ -179,8 +177,7 @@ class MemoryCluster(Cluster):
     def fail(self, flink_job: str, failure: Failure | str) -> None:
         """Makes a live job FAILED."""
         told = Failure(failure) if isinstance(failure, str) else failure
-        plain: dict[str, Any] = {"class": told.class_name, "message": told.message, "class_of": told.class_of}
-        self._memory.fail(flink_job, json.dumps({**plain, "detail": told.detail, "labels": dict(told.labels)}))
+        self._memory.fail(flink_job, json.dumps(plain_failure(told)))
 
     def finish(self, flink_job: str) -> None:
         """Makes a live job FINISHED."""
