@@ -13,7 +13,7 @@ use streampark_core::job::{
 };
 use streampark_core::{Error, ErrorKind, ErrorStatus, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::convert::{parse, text};
 use crate::error::of_exception;
@@ -54,12 +54,13 @@ impl Callback {
         otherwise: ErrorStatus,
     ) -> Result<Option<String>> {
         let late = |what: &str| Error::new(ErrorKind::Timeout, format!("{what} within {} s", timeout.as_secs_f64()));
-        let until = Instant::now() + timeout;
-        let turn = match timeout_at(until, self.turn()).await {
+        let begun = Instant::now();
+        let turn = match tokio::time::timeout(timeout, self.turn()).await {
             Ok(turn) => turn?,
             Err(_) => return Err(late("the calls before this one did not end").with_status(ErrorStatus::Temporary)),
         };
-        match timeout_at(until, self.run(argument, turn, Some(otherwise))).await {
+        let left = timeout.saturating_sub(begun.elapsed());
+        match tokio::time::timeout(left, self.run(argument, turn, Some(otherwise))).await {
             Ok(answer) => answer,
             Err(_) => Err(late("the Python function did not answer").with_status(otherwise)),
         }
