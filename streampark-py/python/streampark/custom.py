@@ -289,13 +289,16 @@ def _options(value: Mapping[str, Any]) -> SavepointOptions:
 
 
 def _plain(answer: object, wanted: type[Any], method: str, write: Callable[[Any], Any] = vars) -> Any:
+    # It was called, and what it did is not known.
+    status = "unknown" if method in {"submit", "stop", "savepoint"} else "permanent"
     if not isinstance(answer, wanted):
         raise InvalidInputError(
-            f"the cluster's method {method} gave a {type(answer).__name__}; it must give a {wanted.__name__}",
-            # It was called, and what it did is not known.
-            "unknown" if method in {"submit", "stop", "savepoint"} else "permanent",
+            f"the cluster's method {method} gave a {type(answer).__name__}; it must give a {wanted.__name__}", status
         )
-    return write(answer)
+    try:
+        return write(answer)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"what the cluster's method {method} gave cannot be read: {error}", status) from error
 
 
 def _plain_or_none(answer: object, wanted: type[Any], method: str, write: Callable[[Any], Any]) -> Any:
