@@ -39,12 +39,12 @@ final class SequenceSource implements Source<Long, SequenceSource.Lane, List<Seq
 
     @Override
     public SplitEnumerator<Lane, List<Lane>> createEnumerator(SplitEnumeratorContext<Lane> context) {
-        return new Enumerator(context, Collections.singletonList(new Lane(0)));
+        return new Enumerator(context, getBoundedness(), Collections.singletonList(new Lane(0)));
     }
 
     @Override
     public SplitEnumerator<Lane, List<Lane>> restoreEnumerator(SplitEnumeratorContext<Lane> context, List<Lane> left) {
-        return new Enumerator(context, left);
+        return new Enumerator(context, getBoundedness(), left);
     }
 
     @Override
@@ -150,10 +150,12 @@ final class SequenceSource implements Source<Long, SequenceSource.Lane, List<Seq
 
     private static final class Enumerator implements SplitEnumerator<Lane, List<Lane>> {
         private final SplitEnumeratorContext<Lane> context;
+        private final boolean bounded;
         private final ArrayDeque<Lane> left;
 
-        Enumerator(SplitEnumeratorContext<Lane> context, List<Lane> left) {
+        Enumerator(SplitEnumeratorContext<Lane> context, Boundedness boundedness, List<Lane> left) {
             this.context = context;
+            this.bounded = boundedness == Boundedness.BOUNDED;
             this.left = new ArrayDeque<>(left);
         }
 
@@ -165,7 +167,8 @@ final class SequenceSource implements Source<Long, SequenceSource.Lane, List<Seq
             Lane lane = left.poll();
             if (lane != null) {
                 context.assignSplit(lane, subtask);
-            } else {
+            } else if (bounded) {
+                // Where there is no end, idle readers stay: a savepoint that meets one closing is given up by Flink.
                 context.signalNoMoreSplits(subtask);
             }
         }
