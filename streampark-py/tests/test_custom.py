@@ -239,6 +239,51 @@ def test_an_answer_that_is_lost_is_looked_up(
     assert job.status().generation == 1
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+@pytest.mark.parametrize("answer", [ConnectionResetError("reset"), "stopped"])
+def test_a_stop_whose_answer_is_lost_is_asked_for_once(
+    toy: sp.StreamPark, engine: Engine, arrived: bool, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, lost = engine.stop, threading.Event()
+
+    def mumbled(run: sp.RunRef, how: str, savepoint: sp.SavepointOptions) -> object:
+        if lost.is_set():
+            return stop(run, how, savepoint)
+        lost.set()
+        if arrived:
+            stop(run, how, savepoint)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(engine, "stop", mumbled)
+    job = begin(toy)
+    job.suspend(directory="toy:/ours")
+    job.wait_for("SUSPENDED", timeout=20)
+    assert lost.is_set()
+    job.start()
+    job.wait_for("RUNNING", timeout=20)
+    assert len(engine.savepoints) == 1, "one, whoever asked for it"
+    restore = engine.sent[1].restore
+    assert restore is not None
+    assert (restore.kind, restore.path) == ("savepoint", "toy:/ours/0")
+
+
+def test_a_savepoint_whose_answer_cannot_be_read(
+    toy: sp.StreamPark, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = begin(toy)
+    monkeypatch.setattr(engine, "savepoint", lambda run, options: "toy:/mine/0")
+    with pytest.raises(sp.TimedOutError, match=r"within 1s; the job is RUNNING: .* savepoint gave a str"):
+        job.savepoint("toy:/mine", timeout=1)
+    operation = job.status().operation
+    assert operation is not None
+    assert "savepoint gave a str" in (operation.trouble or "")
+    monkeypatch.undo()
+    wait_until(lambda: job.status().operation is None, "the savepoint")
+    assert [point.path for point in job.restore_points()] == ["toy:/mine/0"]
+
+
 def test_a_submission_that_is_refused_for_good(toy: sp.StreamPark, engine: Engine) -> None:
     def before(method: str) -> None:
         if method == "submit":

@@ -315,8 +315,12 @@ impl Job {
         let result = match tokio::time::timeout(options.timeout, wait).await {
             Ok(result) => result,
             Err(_) => {
-                let now = self.status().map(|view| view.job.state.to_string()).unwrap_or_default();
-                let message = format!("{what} did not come within {:?}; the job is {now}", options.timeout);
+                let job = self.status()?.job;
+                let mut message = format!("{what} did not come within {:?}; the job is {}", options.timeout, job.state);
+                if let Some(trouble) = job.operation.and_then(|operation| operation.trouble).or(job.reason) {
+                    message.push_str(": ");
+                    message.push_str(&trouble);
+                }
                 Err(Error::new(ErrorKind::Timeout, message))
             }
         };

@@ -221,15 +221,15 @@ pub struct Operation {
     /// Attempts to send it.
     #[serde(default)]
     pub attempts: u32,
-    /// Not sent again before this time.
+    /// What came of the last attempt, where that was not what was asked for; it is made again.
     #[serde(default)]
-    pub next_at: Option<Timestamp>,
+    pub trouble: Option<String>,
 }
 
 impl Operation {
     /// `kind` on `run`, asked for by `actor`.
     pub fn new(kind: OperationKind, run: RunKey, trigger: FlinkJobId, actor: impl Into<String>, at: Timestamp) -> Self {
-        Self { kind, run, trigger, directory: None, actor: actor.into(), at, attempts: 0, next_at: None }
+        Self { kind, run, trigger, directory: None, actor: actor.into(), at, attempts: 0, trouble: None }
     }
 }
 

@@ -211,6 +211,7 @@ class Operation:
         actor: Who asked.
         at: When.
         attempts: Attempts to send it.
+        trouble: What came of the last attempt, where that was not what was asked for; it is made again.
     """
 
     kind: str
@@ -218,6 +219,7 @@ class Operation:
     actor: str
     at: datetime
     attempts: int = 0
+    trouble: str | None = None
 
 
 @dataclass(frozen=True)

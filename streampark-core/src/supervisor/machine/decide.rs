@@ -129,8 +129,7 @@ impl Machine {
     }
 
     fn take_savepoint(&mut self, operation: &Operation, running: bool, work: &mut Work<'_>) {
-        if self.is_overdue(operation, running, work) || !running || !self.is_time(operation, CallKind::Savepoint, work)
-        {
+        if self.is_overdue(operation, running, work) || !running || !self.ready(CallKind::Savepoint, work) {
             return;
         }
         if let Some(run) = self.live().map(|run| run.run.clone()) {
@@ -154,16 +153,12 @@ impl Machine {
         if with_savepoint && (self.is_overdue(operation, running, work) || !running) {
             return;
         }
-        if !self.is_time(operation, CallKind::Stop, work) {
+        if !self.ready(CallKind::Stop, work) {
             return;
         }
         if let Some(run) = self.live().map(|run| run.run.clone()) {
             work.step.calls.push(Call::Stop(run, how, options(operation)));
         }
-    }
-
-    fn is_time(&self, operation: &Operation, kind: CallKind, work: &mut Work<'_>) -> bool {
-        operation.next_at.is_none_or(|at| work.due(at)) && self.ready(kind, work)
     }
 
     /// Gives an operation up that needs a RUNNING job and waited too long for one.
@@ -181,6 +176,9 @@ impl Machine {
         match answer {
             Ok(stopped) => {
                 self.memory.retries.remove(&CallKind::Stop);
+                if self.job.operation.as_mut().is_some_and(|operation| operation.trouble.take().is_some()) {
+                    work.job_changed = true;
+                }
                 let with_savepoint = stopped.savepoint.is_some();
                 if let Some(point) = stopped.savepoint {
                     self.keep(point, work);
@@ -242,7 +240,7 @@ impl Machine {
         );
         // A request whose answer is lost is asked for under its old name, and that may be asked more often.
         let limit = work.rules().operation_attempts.saturating_mul(if permanent { 1 } else { 4 });
-        let mut changed = Operation { attempts, ..operation };
+        let mut changed = Operation { attempts, trouble: Some(trouble.text.clone()), ..operation };
         let trigger = (permanent && !cancels).then(|| self.trigger(work));
         if let Some(trigger) = trigger {
             changed.trigger = trigger;

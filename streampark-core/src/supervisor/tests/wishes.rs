@@ -49,6 +49,23 @@ async fn a_savepoint_that_fails_leaves_the_job_running_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_operation_waits_for_is_told() {
+    let world = World::new().await;
+    let job = world.running(world.spec("orders")).await;
+    world.engine.break_down(Some(Call::Savepoint), Fault::ServerError);
+    let command = Command::Savepoint { job, directory: None, actor: "ann".into() };
+    let view = world.handle.command(command).await.unwrap();
+    assert_eq!(view.job.operation.unwrap().trouble, None);
+    world.pass(2).await;
+    let trouble = world.handle.job(job).unwrap().job.operation.unwrap().trouble;
+    assert!(trouble.as_ref().is_some_and(|text| text.contains("500")), "{trouble:?}");
+    world.engine.heal();
+    world.pass(60).await;
+    assert_eq!(world.handle.job(job).unwrap().job.operation, None);
+    assert_eq!(world.store.restore_points(job, 10).await.unwrap()[0].kind, RestoreKind::Savepoint);
+}
+
+#[tokio::test(start_paused = true)]
 async fn cancel_is_asked_until_it_ends() {
     let world = World::new().await;
     let job = world.running(world.spec("orders")).await;
