@@ -272,8 +272,11 @@ def test_a_stop_whose_answer_is_lost_is_asked_for_once(
 def test_a_savepoint_whose_answer_cannot_be_read(
     toy: sp.StreamPark, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def mumbled(run: sp.RunRef, options: sp.SavepointOptions) -> str:
+        return "toy:/mine/0"
+
     job = begin(toy)
-    monkeypatch.setattr(engine, "savepoint", lambda run, options: "toy:/mine/0")
+    monkeypatch.setattr(engine, "savepoint", mumbled)
     with pytest.raises(sp.TimedOutError, match=r"within 1s; the job is RUNNING: .* savepoint gave a str"):
         job.savepoint("toy:/mine", timeout=1)
     operation = job.status().operation
