@@ -40,7 +40,9 @@ mod _streampark {
         list_from_text, list_to_text, memory_from_text, memory_to_text, root_cause, task_manager_memory, version,
     };
     #[pymodule_export]
-    use super::projects::{BuildUpdates, Projects, inspect_jar, jar_problems, maven_arguments, project_from_yaml};
+    use super::projects::{
+        BlobStore, BuildUpdates, Projects, inspect_jar, jar_problems, maven_arguments, project_from_yaml,
+    };
     #[pymodule_export]
     use super::rest::Rest;
     #[pymodule_export]

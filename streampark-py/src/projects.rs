@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
 use streampark_core::build::{
-    ArtifactFilter, ArtifactRetention, ArtifactStore, BuildFollower, BuildOrder, BuildQueueOptions, BuildUpdate,
-    Inspection, MavenOptions, ProjectSpec, UploadOptions,
+    ArtifactFilter, ArtifactRetention, ArtifactStore, BlobStore as CoreBlobStore, BuildFollower, BuildOrder,
+    BuildQueueOptions, BuildUpdate, Inspection, MavenOptions, ProjectSpec, UploadOptions,
 };
 use streampark_core::platform::{Project, Projects as Core, ProjectsOptions};
 use streampark_core::project::Push;
@@ -20,6 +20,17 @@ use tokio::sync::Mutex;
 use crate::convert::{Raise as _, duration, parse, text};
 use crate::runtime::{Pending, is_forked};
 use crate::spec::spec_of;
+
+/// A place that keeps artifacts.
+#[pyclass(frozen, module = "streampark._streampark")]
+pub(crate) struct BlobStore(pub(crate) Arc<dyn CoreBlobStore>);
+
+#[pymethods]
+impl BlobStore {
+    fn location(&self) -> String {
+        self.0.location()
+    }
+}
 
 /// The projects of one folder.
 #[pyclass(frozen, module = "streampark._streampark")]
@@ -52,7 +63,7 @@ struct Options {
     artifact_options: Option<BTreeMap<String, String>>,
 }
 
-fn options(folder: &str, json: &str) -> Result<ProjectsOptions> {
+fn options(folder: &str, json: &str, blobs: Option<Arc<dyn CoreBlobStore>>) -> Result<ProjectsOptions> {
     let given: Options = parse(json, "the options of projects")?;
     let mut builds = BuildQueueOptions::default();
     builds.concurrency = given.concurrency.unwrap_or(builds.concurrency);
@@ -77,13 +88,17 @@ fn options(folder: &str, json: &str) -> Result<ProjectsOptions> {
         git.known_hosts = files;
     }
     let options = ProjectsOptions::default().builds(builds).git(git).maven(given.maven.unwrap_or_default());
-    Ok(match given.artifacts {
-        Some(url) => {
+    let cache = std::path::Path::new(folder).join("artifacts");
+    Ok(match (blobs, given.artifacts) {
+        (Some(_), _) if given.artifact_options.is_some() => {
+            return Err(Error::invalid("artifact_options belong to an address; a BlobStore has its own"));
+        }
+        (Some(blobs), _) => options.artifacts(ArtifactStore::of_blobs(blobs, cache)),
+        (None, Some(url)) => {
             let settings = given.artifact_options.unwrap_or_default();
-            let cache = std::path::Path::new(folder).join("artifacts");
             options.artifacts(ArtifactStore::from_url(&url, &settings, cache)?)
         }
-        None => options,
+        (None, None) => options,
     })
 }
 
@@ -120,8 +135,9 @@ impl Projects {
 #[pymethods]
 impl Projects {
     #[staticmethod]
-    fn open(folder: String, settings: &str) -> PyResult<Pending> {
-        let options = options(&folder, settings).or_raise()?;
+    #[pyo3(signature = (folder, settings, blobs))]
+    fn open(folder: String, settings: &str, blobs: Option<&BlobStore>) -> PyResult<Pending> {
+        let options = options(&folder, settings, blobs.map(|blobs| Arc::clone(&blobs.0))).or_raise()?;
         Ok(Pending::new(async move { Core::open(folder, options).await.map(Projects) }))
     }
 

@@ -18,6 +18,7 @@ use streampark_yarn::{
 use crate::callback::Callback;
 use crate::cluster::Cluster;
 use crate::convert::{Raise as _, parse, text};
+use crate::projects::BlobStore;
 use crate::runtime::Pending;
 
 /// A Hadoop cluster.
@@ -110,6 +111,10 @@ impl Yarn {
 
     fn cluster(&self) -> Cluster {
         Cluster(Arc::new(self.0.clone()))
+    }
+
+    fn blobs(&self, folder: String) -> BlobStore {
+        BlobStore(self.0.blobs(folder))
     }
 
     fn diagnose(&self) -> Pending {

@@ -40,6 +40,42 @@ def test_options_are_checked_without_a_request() -> None:
         sp.YarnCluster(hadoop_conf="/nowhere/at/all", user="alice")
 
 
+def build_once(projects: sp.Projects, folder: Path) -> tuple[sp.Artifact, bytes]:
+    folder.mkdir()
+    content = b"PK\x05\x06" + bytes(18)
+    (folder / "orders.jar").write_bytes(content)
+    orders = projects.put(sp.ProjectSpec("orders", local=folder, builder=sp.CommandBuilder(["true"], {"": ["*.jar"]})))
+    return orders.build().artifacts()[0], content
+
+
+def test_artifacts_lie_on_the_clusters_file_system(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    yarn = sp.YarnCluster("http://rm:8088", user="alice", default_fs="hdfs://nn:8020", shared_folder=shared)
+    blobs = yarn.blobs("/artifacts")
+    assert blobs.location == "/artifacts"
+    with sp.Projects(tmp_path / "one", artifacts=blobs) as projects:
+        artifact, content = build_once(projects, tmp_path / "code")
+    assert repr(blobs) == "<BlobStore hdfs://nn:8020/artifacts>"
+    sha256 = artifact.job_jar.sha256
+    assert (shared / "artifacts" / "blobs" / sha256[:2] / sha256).read_bytes() == content
+    with sp.Projects(tmp_path / "other", artifacts=yarn.blobs("hdfs:///artifacts")) as projects:
+        assert projects.artifacts() == [artifact]
+        assert projects.jar(artifact.id).read_bytes() == content
+    with (
+        sp.Projects(tmp_path / "third", artifacts=yarn.blobs("s3a://bucket/a")) as projects,
+        pytest.raises(sp.InvalidInputError, match="is not on the cluster's file system, hdfs://nn:8020"),
+    ):
+        projects.artifacts()
+    with pytest.raises(sp.InvalidInputError, match="artifact_options belong to an address"):
+        sp.Projects(tmp_path / "fourth", artifacts=blobs, artifact_options={"region": "x"})
+
+
+async def test_awaited_projects_take_a_blob_store(tmp_path: Path) -> None:
+    yarn = sp.YarnCluster("http://rm:8088", user="alice", default_fs="hdfs://nn:8020", shared_folder=tmp_path / "s")
+    async with sp.AsyncProjects(tmp_path / "one", artifacts=yarn.blobs("/artifacts")) as projects:
+        assert await projects.artifacts() == []
+
+
 def test_identities_hide_their_secrets() -> None:
     identity = sp.Identity.basic("alice", "canary")
     assert repr(identity) == "Identity.basic('alice')"
@@ -174,6 +210,11 @@ def test_a_job_and_a_session_on_real_yarn(hadoop: dict[str, Any], tmp_path: Path
         run = job.runs()[0]
         assert run.deployment is not None
         assert run.deployment.startswith("application_")
+    with sp.Projects(tmp_path / "one", artifacts=cluster.blobs("/streampark/artifacts")) as projects:
+        artifact, content = build_once(projects, tmp_path / "code")
+    with sp.Projects(tmp_path / "other", artifacts=cluster.blobs("/streampark/artifacts")) as projects:
+        assert projects.artifacts() == [artifact]
+        assert projects.jar(artifact.id).read_bytes() == content
     session = cluster.start_session("reports", flink={"taskmanager.numberOfTaskSlots": 2})
     assert session.observe() == []
     assert cluster.start_session("reports").info().location == session.info().location

@@ -53,6 +53,7 @@ pub(crate) struct Yarn {
     pub(crate) rm: ResourceManager,
     hadoop: HadoopConf,
     given_fs: Option<Arc<dyn FileSystem>>,
+    fs: OnceCell<Arc<dyn FileSystem>>,
     ground: OnceCell<Ground>,
     wares: AsyncMutex<Option<(Instant, Wares)>>,
     hashes: Arc<Hashes>,
@@ -99,6 +100,7 @@ impl Yarn {
             rm,
             hadoop,
             given_fs,
+            fs: OnceCell::new(),
             ground: OnceCell::new(),
             wares: AsyncMutex::new(None),
             hashes: Arc::default(),
@@ -117,9 +119,28 @@ impl Yarn {
         self.ground.get_or_try_init(|| self.learn()).await
     }
 
+    /// The cluster's file system; the ResourceManager is asked where neither the options nor a Hadoop folder name it.
+    pub(crate) async fn files(&self) -> Result<Arc<dyn FileSystem>> {
+        let found = self.fs.get_or_try_init(|| async {
+            let default_fs = match &self.options.default_fs {
+                Some(given) => Some(given.clone()),
+                None if self.given_fs.is_some() => None,
+                None => self.property("fs.defaultFS").await?,
+            };
+            self.file_system(default_fs.as_deref().unwrap_or("file:///"))
+        });
+        found.await.map(Arc::clone)
+    }
+
+    async fn property(&self, name: &str) -> Result<Option<String>> {
+        match self.hadoop.get(name) {
+            Some(value) => Ok(Some(value)),
+            None => self.rm.property(name).await,
+        }
+    }
+
     async fn learn(&self) -> Result<Ground> {
         let names = [
-            "fs.defaultFS",
             "yarn.application.classpath",
             "hadoop.security.authentication",
             "yarn.scheduler.minimum-allocation-mb",
@@ -127,16 +148,10 @@ impl Yarn {
             "yarn.scheduler.maximum-allocation-vcores",
             "yarn.resourcemanager.recovery.enabled",
         ];
-        let asked = names.iter().map(|name| async move {
-            match self.hadoop.get(name) {
-                Some(value) => Ok(Some(value)),
-                None => self.rm.property(name).await,
-            }
-        });
-        let [default_fs, class_path, security, min_memory, max_memory, max_cores, recovery] =
-            <[Option<String>; 7]>::try_from(futures_util::future::try_join_all(asked).await?).unwrap_or_default();
-        let default_fs = self.options.default_fs.clone().or(default_fs).unwrap_or_else(|| "file:///".to_owned());
-        let fs = self.file_system(&default_fs)?;
+        let asked = futures_util::future::try_join_all(names.iter().map(|name| self.property(name)));
+        let (asked, fs) = futures_util::future::try_join(asked, self.files()).await?;
+        let [class_path, security, min_memory, max_memory, max_cores, recovery] =
+            <[Option<String>; 6]>::try_from(asked).unwrap_or_default();
         let home = match &self.options.staging {
             Some(folder) => path_of(fs.as_ref(), folder).ok_or_else(|| {
                 Error::invalid(format!(

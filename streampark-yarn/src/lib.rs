@@ -2,6 +2,8 @@
 
 mod archive;
 mod auth;
+#[cfg(feature = "artifacts")]
+mod blobs;
 mod client;
 mod cluster;
 mod config;

@@ -1,5 +1,6 @@
 //! Servers, jobs and suites that the tests share.
 
+pub mod blobs;
 pub mod certificates;
 pub mod fleet;
 pub mod flink;

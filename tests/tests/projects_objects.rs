@@ -94,8 +94,8 @@ fn an_address_and_its_options_are_checked() {
     };
     assert_eq!(
         refused("ftp://host/artifacts", &[]),
-        "artifacts.open: the artifacts cannot be kept at ftp://; known are s3:// and file://, and \
-         ArtifactStore::objects takes any other store of the crate object_store"
+        "artifacts.open: the artifacts cannot be kept at ftp://; known are s3:// and file://; for HDFS, hand \
+         over what YarnCluster::blobs gives, for others a BlobStore or a store of the crate object_store"
     );
     assert_eq!(
         refused("s3://me:pa55@bucket/x", &[]),

@@ -301,6 +301,8 @@ async fn a_secure_cluster() {
         diagnosis.to_string().contains(&format!("alice@{} by keytab, the ticket ends at ", scene.hadoop.at.realm)),
         "{diagnosis}"
     );
+    streampark_tests::blobs::keeps(alice.blobs("/user/alice/artifacts")).await.unwrap();
+    step("a place for artifacts");
     let plan = alice.plan(&scene.counting(1, "planned", &[])).await.unwrap().to_json().unwrap();
     assert!(plan.contains("GETDELEGATIONTOKEN"), "{plan}");
     refusals(&scene, &mayfly).await;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use streampark_core::alert::Webhook;
-use streampark_core::build::{CredentialsSpec, ProjectSpec};
+use streampark_core::build::{ArtifactFilter, ArtifactStore, CredentialsSpec, ProjectSpec};
 use streampark_core::job::{Dependency, JarProgram, JobSpec, JobState, ModuleRef, RestoreKind};
 use streampark_core::platform::{Job, Project, Projects, ProjectsOptions, WaitOptions};
 use streampark_core::project::git::GitOptions;
@@ -17,6 +17,8 @@ use streampark_tests::output::{Element, elements, faults};
 use streampark_tests::webhook::Receiver;
 use streampark_yarn::{YarnCluster, YarnOptions};
 
+/// On HDFS.
+const ARTIFACTS: &str = "/streampark/artifacts";
 const MODULE: &str = "jobs/orders";
 const PRICE: &str = "shared/src/main/java/streampark/orders/shared/Price.java";
 const THROWN: &str = "java.lang.IllegalStateException: no price for order ";
@@ -50,8 +52,11 @@ impl Road {
         let folder = tempfile::tempdir().unwrap();
         let mut git = GitOptions::default();
         git.known_hosts = vec![host.at.known_hosts.clone()];
-        let projects =
-            Projects::open(folder.path().join("projects"), ProjectsOptions::default().git(git)).await.unwrap();
+        let hadoop = hadoop.await.unwrap();
+        let blobs = yarn(&hadoop, "STREAMPARK_TEST_FLINK_2").blobs(ARTIFACTS);
+        let artifacts = ArtifactStore::of_blobs(blobs, folder.path().join("artifacts"));
+        let options = ProjectsOptions::default().git(git).artifacts(artifacts);
+        let projects = Projects::open(folder.path().join("projects"), options).await.unwrap();
         let spec = ProjectSpec::git("orders", &host.at.url)
             .reference("main")
             .credentials(CredentialsSpec::Key { file: host.at.key.clone(), passphrase: None })
@@ -59,7 +64,7 @@ impl Road {
             .owner("team-orders")
             .environment("prod");
         let orders = projects.put(spec).await.unwrap();
-        let (receiver, hadoop) = (Receiver::start().await.unwrap(), hadoop.await.unwrap());
+        let receiver = Receiver::start().await.unwrap();
         let platform = StreamPark::builder()
             .store(SqliteStore::open(folder.path().join("jobs.db")).await.unwrap())
             .cluster("yarn-flink-1", yarn(&hadoop, "STREAMPARK_TEST_FLINK_1"))
@@ -197,10 +202,27 @@ async fn walk(road: &Road, cluster: &str) {
     step("cancelled");
 }
 
+/// The artifacts of the builds are on HDFS and nowhere else.
+async fn another_machine_sees_the_artifacts(road: &Road) {
+    let cluster = yarn(&road.hadoop, "STREAMPARK_TEST_FLINK_2");
+    let folder = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::of_blobs(cluster.blobs(format!("{}{ARTIFACTS}", road.hadoop.at.fs)), folder.path());
+    let own = road.platform.projects().unwrap().artifacts().list(&ArtifactFilter::default()).await.unwrap();
+    let seen = store.list(&ArtifactFilter::default()).await.unwrap();
+    assert_eq!(seen, own);
+    assert!(seen.len() >= 2, "{seen:#?}");
+    for artifact in &seen {
+        let jar = store.jar(artifact).await.unwrap();
+        assert!(std::fs::read(&jar).unwrap().starts_with(b"PK"), "{}", jar.display());
+    }
+    streampark_tests::blobs::keeps(cluster.blobs("/streampark/other")).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_a_repository_to_an_application_that_is_upgraded() {
     let road = Road::open().await;
     walk(&road, "yarn-flink-1").await;
     walk(&road, "yarn-flink-2").await;
+    another_machine_sees_the_artifacts(&road).await;
     road.platform.shutdown().await.unwrap();
 }

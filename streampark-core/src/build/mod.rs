@@ -41,7 +41,7 @@ mod words;
 
 pub use artifact::{Artifact, ArtifactFile};
 #[cfg(feature = "build")]
-pub use artifacts::{ArtifactFilter, ArtifactRetention, ArtifactStore, Pruned};
+pub use artifacts::{ArtifactFilter, ArtifactRetention, ArtifactStore, BlobStore, Pruned};
 pub use builder::{BuildEvent, BuildOutput, BuildRequest, Builder, LogSink};
 #[cfg(feature = "build")]
 pub use command::{CommandBuilder, NoBuilder};

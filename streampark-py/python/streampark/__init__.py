@@ -78,7 +78,7 @@ from streampark.project_spec import (
     NoBuilder,
     ProjectSpec,
 )
-from streampark.projects import Build, Project, Projects, inspect_jar, jar_problems
+from streampark.projects import BlobStore, Build, Project, Projects, inspect_jar, jar_problems
 from streampark.records import (
     Alert,
     Capability,
@@ -143,6 +143,7 @@ __all__ = [
     "AsyncProjects",
     "AsyncStreamPark",
     "AuthenticationError",
+    "BlobStore",
     "Build",
     "BuildProblem",
     "BuildRecord",

@@ -37,7 +37,7 @@ from streampark.project_records import (
     sync_of,
 )
 from streampark.project_spec import MavenBuilder, ProjectSpec, project_of
-from streampark.projects import LOG, order_of, projects_options
+from streampark.projects import LOG, BlobStore, order_of, projects_options
 from streampark.records import History
 from streampark.spec import JobSpec
 
@@ -64,7 +64,8 @@ class AsyncProjects:
         proxy: A proxy for https and ssh alike: ``"http://user@host:port"``.
         proxy_password: Its password; ``"env:NAME"`` and ``"file:/path"`` name its place.
         maven: How jars are found by Maven coordinates.
-        artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``.
+        artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``,
+            or what ``YarnCluster.blobs`` gives.
         artifact_options: Options of that store by their names in the crate ``object_store``, such as
             ``{"region": "eu-west-1"}``; a value ``"env:NAME"`` or ``"file:/path"`` names where a secret is.
     """
@@ -85,10 +86,10 @@ class AsyncProjects:
         proxy: str | None = None,
         proxy_password: str | None = None,
         maven: MavenBuilder | None = None,
-        artifacts: str | None = None,
+        artifacts: str | BlobStore | None = None,
         artifact_options: Mapping[str, str] | None = None,
     ) -> None:
-        options = projects_options(
+        options, blobs = projects_options(
             concurrency=concurrency,
             capacity=capacity,
             timeout=timeout,
@@ -104,7 +105,7 @@ class AsyncProjects:
             artifacts=artifacts,
             artifact_options=artifact_options,
         )
-        self._call = _streampark.Projects.open(str(folder), options)
+        self._call = _streampark.Projects.open(str(folder), options, blobs)
         self._opened: _streampark.Projects | None = None
 
     @property

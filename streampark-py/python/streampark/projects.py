@@ -41,10 +41,25 @@ from streampark.project_spec import MavenBuilder, ProjectSpec, project_of
 from streampark.records import History
 from streampark.spec import JobSpec
 
-__all__ = ["Build", "Project", "Projects", "inspect_jar", "jar_problems"]
+__all__ = ["BlobStore", "Build", "Project", "Projects", "inspect_jar", "jar_problems"]
 
 LOG = 64 << 20
 """The longest log that is given whole, in bytes."""
+
+
+class BlobStore:
+    """A place that keeps artifacts for several machines; given by ``blobs`` of a cluster, taken by ``Projects``."""
+
+    def __init__(self, native: _streampark.BlobStore) -> None:
+        self._native = native
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people; whole once it was asked for something."""
+        return self._native.location()
+
+    def __repr__(self) -> str:
+        return f"<BlobStore {self.location}>"
 
 
 def projects_options(
@@ -61,10 +76,11 @@ def projects_options(
     proxy: str | None,
     proxy_password: str | None,
     maven: MavenBuilder | None,
-    artifacts: str | None,
+    artifacts: str | BlobStore | None,
     artifact_options: Mapping[str, str] | None,
-) -> str:
-    """The options of projects, as JSON."""
+) -> tuple[str, _streampark.BlobStore | None]:
+    """The options of projects, as JSON, and where artifacts are kept where that is no address."""
+    blobs = artifacts._native if isinstance(artifacts, BlobStore) else None  # pyright: ignore[reportPrivateUsage]
     given = {
         "concurrency": concurrency,
         "capacity": capacity,
@@ -78,10 +94,10 @@ def projects_options(
         "proxy": proxy,
         "proxy_password": proxy_password,
         "maven": None if maven is None else dataclasses.asdict(maven),
-        "artifacts": artifacts,
+        "artifacts": artifacts if blobs is None else None,
         "artifact_options": None if artifact_options is None else dict(artifact_options),
     }
-    return json.dumps(given, default=str)
+    return json.dumps(given, default=str), blobs
 
 
 def order_of(
@@ -112,7 +128,8 @@ class Projects:
         proxy: A proxy for https and ssh alike: ``"http://user@host:port"``.
         proxy_password: Its password; ``"env:NAME"`` and ``"file:/path"`` name its place.
         maven: How jars are found by Maven coordinates.
-        artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``.
+        artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``,
+            or what ``YarnCluster.blobs`` gives.
         artifact_options: Options of that store by their names in the crate ``object_store``, such as
             ``{"region": "eu-west-1"}``; a value ``"env:NAME"`` or ``"file:/path"`` names where a secret is.
     """
@@ -133,10 +150,10 @@ class Projects:
         proxy: str | None = None,
         proxy_password: str | None = None,
         maven: MavenBuilder | None = None,
-        artifacts: str | None = None,
+        artifacts: str | BlobStore | None = None,
         artifact_options: Mapping[str, str] | None = None,
     ) -> None:
-        options = projects_options(
+        options, blobs = projects_options(
             concurrency=concurrency,
             capacity=capacity,
             timeout=timeout,
@@ -152,7 +169,7 @@ class Projects:
             artifacts=artifacts,
             artifact_options=artifact_options,
         )
-        self._native = _streampark.Projects.open(str(folder), options).wait()
+        self._native = _streampark.Projects.open(str(folder), options, blobs).wait()
 
     def acting_as(self, actor: str) -> Projects:
         """The same projects, whose calls act in the name of ``actor``: builds and history say who."""

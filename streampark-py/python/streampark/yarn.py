@@ -11,6 +11,7 @@ from typing import Any
 from streampark import _streampark
 from streampark._read import Duration, record, seconds
 from streampark.clusters import Cluster, RegisteredCluster
+from streampark.projects import BlobStore
 
 __all__ = ["Check", "CollectedDistributions", "Diagnosis", "HadoopRequest", "Identity", "SessionState", "YarnCluster"]
 
@@ -319,6 +320,17 @@ class YarnCluster(Cluster):
 
     def _native(self) -> _streampark.Cluster:
         return self._yarn.cluster()
+
+    def blobs(self, folder: str) -> BlobStore:
+        """A folder of the cluster's file system that keeps artifacts of projects. Nothing is asked or made yet.
+
+        Args:
+            folder: An absolute path, or one with the scheme (``"hdfs://nn/artifacts"``).
+
+        Example:
+            ``projects = sp.Projects("/var/lib/streampark", artifacts=yarn.blobs("/streampark/artifacts"))``
+        """
+        return BlobStore(self._yarn.blobs(folder))
 
     def diagnose(self) -> Diagnosis:
         """Walks through all that a submission needs; starts nothing."""

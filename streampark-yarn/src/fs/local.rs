@@ -133,6 +133,14 @@ impl FileSystem for SharedFolder {
         }
     }
 
+    async fn remove_empty(&self, path: &str) -> Result<bool> {
+        match tokio::fs::remove_dir(self.at(path)).await {
+            Ok(()) => Ok(true),
+            Err(error) if absent(&error) || error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn rename(&self, from: &str, to: &str) -> Result<bool> {
         if tokio::fs::try_exists(self.at(to)).await? {
             return Ok(false);
@@ -167,7 +175,10 @@ mod tests {
         assert_eq!((status.size, status.mode, status.folder), (5, 0o644, false));
         assert_eq!(fs.read("/a/b/c", 1, 3).await.unwrap(), "ell");
         assert_eq!(fs.list("/a/b").await.unwrap().unwrap()[0].name, "c");
+        assert!(!fs.remove_empty("/a").await.unwrap());
         assert!(fs.rename("/a/b", "/a/d").await.unwrap() && fs.list("/a/b").await.unwrap().is_none());
+        fs.make_folder("/a/e", 0o755).await.unwrap();
+        assert!(fs.remove_empty("/a/e").await.unwrap() && !fs.remove_empty("/a/e").await.unwrap());
         assert!(fs.remove("/a").await.unwrap() && !fs.remove("/a").await.unwrap());
         assert_eq!(fs.status("/../../etc/passwd").await.unwrap(), None, "never leaves the root");
     }

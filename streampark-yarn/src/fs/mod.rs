@@ -112,6 +112,16 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// Those of the file system.
     async fn remove(&self, path: &str) -> Result<bool>;
 
+    /// Removes a folder that is empty, in one step; false where it holds something or is not there. Default: false,
+    /// nothing is done.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    async fn remove_empty(&self, path: &str) -> Result<bool> {
+        let _ = path;
+        Ok(false)
+    }
+
     /// Gives a file or folder another path, in one step; false where the target is there already.
     ///
     /// # Errors

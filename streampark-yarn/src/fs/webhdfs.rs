@@ -319,6 +319,16 @@ impl FileSystem for WebHdfs {
         removed.map(|yes| yes.boolean).map_err(|e| told(repeatable(e), "hdfs.delete", path))
     }
 
+    async fn remove_empty(&self, path: &str) -> Result<bool> {
+        let context = |error: Error| told(repeatable(error), "hdfs.delete", path);
+        let answer = self.call(Method::DELETE, path, "DELETE", &[("recursive", "false")]).await.map_err(context)?;
+        let full = |remote: RemoteException| remote.exception == "PathIsNotEmptyDirectoryException";
+        if !answer.is_success() && RemoteException::of(&answer.body).is_some_and(full) {
+            return Ok(false);
+        }
+        answer.json::<Yes>().map(|yes| yes.boolean).map_err(context)
+    }
+
     async fn rename(&self, from: &str, to: &str) -> Result<bool> {
         let answer = self.call(Method::PUT, from, "RENAME", &[("destination", to)]).await;
         let renamed = answer.and_then(|answer| answer.json::<Yes>());

@@ -1,4 +1,4 @@
-//! Where the bytes of artifacts are: a folder, or an object store.
+//! Where the bytes of artifacts are.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -10,20 +10,63 @@ use async_trait::async_trait;
 use crate::build::outputs::blocking;
 use crate::{Error, Result};
 
-/// Bytes under keys of plain letters, digits, `-`, `.` and `/`. A key is written once and whole.
+/// Bytes under keys, in a place that several machines may reach; [`ArtifactStore::of_blobs`](super::ArtifactStore::of_blobs)
+/// keeps artifacts there.
+///
+/// A key is a path of letters, digits, `-`, `.` and `/`, such as `blobs/ab/ab12…`. It is written once and never changed,
+/// and whoever reads or lists sees it whole or not at all, also where the writer was killed.
 #[async_trait]
-pub(super) trait Blobs: fmt::Debug + Send + Sync + 'static {
+pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// Where it is, for people.
     fn location(&self) -> String;
+
+    /// The file of this machine that holds `key`, for a place that is one: it is used as it is, and never changed.
+    /// Default: None, files are fetched.
+    fn local_path(&self, key: &str) -> Option<PathBuf> {
+        let _ = key;
+        None
+    }
+
+    /// Whether there is such a key.
+    ///
+    /// # Errors
+    /// Those of the place; this holds for every call.
     async fn exists(&self, key: &str) -> Result<bool>;
+
+    /// Keeps what a file holds, piece by piece; a key that is there already may stay as it is.
+    ///
+    /// # Errors
+    /// Those of the file and of the place; nothing of it is seen then.
     async fn put_file(&self, key: &str, file: &Path) -> Result<()>;
+
+    /// Keeps a few bytes; likewise.
+    ///
+    /// # Errors
+    /// Those of the place.
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<()>;
-    /// None where there is no such key.
+
+    /// All bytes of a key that was written by [`put`](Self::put); None where there is no such key.
+    ///
+    /// # Errors
+    /// Those of the place.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
-    /// A file of this machine with the content; it is not to be changed.
-    async fn file(&self, key: &str) -> Result<Option<PathBuf>>;
-    /// All keys below a prefix.
+
+    /// Writes the bytes of `key` into a file, piece by piece; false where there is no such key.
+    ///
+    /// # Errors
+    /// Those of the file and of the place.
+    async fn fetch(&self, key: &str, to: &mut tokio::fs::File) -> Result<bool>;
+
+    /// All keys below the folder `prefix`, sorted.
+    ///
+    /// # Errors
+    /// Those of the place.
     async fn list(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// Removes a key; one that is not there is no error.
+    ///
+    /// # Errors
+    /// Those of the place.
     async fn delete(&self, key: &str) -> Result<()>;
 }
 
@@ -32,9 +75,13 @@ pub(super) trait Blobs: fmt::Debug + Send + Sync + 'static {
 pub(super) struct Folder(pub(super) PathBuf);
 
 #[async_trait]
-impl Blobs for Folder {
+impl BlobStore for Folder {
     fn location(&self) -> String {
         self.0.display().to_string()
+    }
+
+    fn local_path(&self, key: &str) -> Option<PathBuf> {
+        Some(self.0.join(key))
     }
 
     async fn exists(&self, key: &str) -> Result<bool> {
@@ -61,9 +108,10 @@ impl Blobs for Folder {
         found(tokio::fs::read(self.0.join(key)).await)
     }
 
-    async fn file(&self, key: &str) -> Result<Option<PathBuf>> {
-        let path = self.0.join(key);
-        Ok(tokio::fs::try_exists(&path).await?.then_some(path))
+    async fn fetch(&self, key: &str, to: &mut tokio::fs::File) -> Result<bool> {
+        let Some(mut file) = found(tokio::fs::File::open(self.0.join(key)).await)? else { return Ok(false) };
+        tokio::io::copy(&mut file, to).await?;
+        Ok(true)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {

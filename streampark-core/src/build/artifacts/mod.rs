@@ -10,9 +10,10 @@ mod url;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use sha2::{Digest, Sha256};
 
-use self::blobs::Blobs;
+pub use self::blobs::BlobStore;
 pub use self::retention::{ArtifactRetention, Pruned};
 use super::artifact::{Artifact, ArtifactFile};
 use super::outputs::blocking;
@@ -20,6 +21,9 @@ use crate::{Error, ErrorKind, Result};
 
 #[cfg(test)]
 mod tests;
+
+/// Documents are read side by side.
+const AT_ONCE: usize = 8;
 
 /// Which artifacts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,13 +53,15 @@ impl ArtifactFilter {
     }
 }
 
-/// Keeps artifacts in a folder, or in an object store; cheap to clone.
+/// Keeps artifacts in a folder, in an object store or in any other [`BlobStore`]; cheap to clone.
 ///
 /// A file is kept once, under its SHA-256, whatever builds made it; what is known of an artifact is a small JSON
 /// document for each build that made it. Nothing is ever changed, only added and, by [`prune`](Self::prune), removed.
 #[derive(Debug, Clone)]
 pub struct ArtifactStore {
-    blobs: Arc<dyn Blobs>,
+    blobs: Arc<dyn BlobStore>,
+    /// Files that were fetched, by their keys.
+    cache: Arc<Path>,
 }
 
 impl ArtifactStore {
@@ -67,7 +73,12 @@ impl ArtifactStore {
         let folder = std::path::absolute(folder.into())?;
         std::fs::create_dir_all(&folder)
             .map_err(|source| Error::from(source).with_context("path", folder.display()))?;
-        Ok(Self { blobs: Arc::new(blobs::Folder(folder)) })
+        Ok(Self::of_blobs(Arc::new(blobs::Folder(folder.clone())), folder))
+    }
+
+    /// Keeps them in a place that the embedder brings. Jars that are asked for are kept in the folder `cache`.
+    pub fn of_blobs(blobs: Arc<dyn BlobStore>, cache: impl Into<PathBuf>) -> Self {
+        Self { blobs, cache: cache.into().into() }
     }
 
     /// Keeps them in an object store, below `prefix`. Jars that are asked for are kept in the folder `cache`.
@@ -79,7 +90,7 @@ impl ArtifactStore {
     ) -> Self {
         let prefix: String = prefix.into();
         let prefix = prefix.trim_matches('/').to_owned();
-        Self { blobs: Arc::new(objects::Objects { store, prefix, cache: cache.into() }) }
+        Self::of_blobs(Arc::new(objects::Objects { store, prefix }), cache)
     }
 
     /// Where they are, for people.
@@ -168,10 +179,14 @@ impl ArtifactStore {
     }
 
     async fn read(&self, below: &str, filter: &ArtifactFilter) -> Result<Vec<Artifact>> {
+        let named = |error: Error| error.with_operation("artifacts.list");
+        let keys = self.blobs.list(below).await.map_err(named)?;
+        let read = |key: String| async move { Ok::<_, Error>((self.blobs.get(&key).await?, key)) };
+        let mut documents = futures_util::stream::iter(keys).map(read).buffered(AT_ONCE);
         let mut found = Vec::new();
-        for key in self.blobs.list(below).await.map_err(|error| error.with_operation("artifacts.list"))? {
-            // Removed between the listing and now.
-            let Some(bytes) = self.blobs.get(&key).await? else { continue };
+        while let Some(document) = documents.next().await {
+            // None: removed between the listing and now.
+            let (Some(bytes), key) = document.map_err(named)? else { continue };
             match serde_json::from_slice::<Artifact>(&bytes) {
                 Ok(artifact) if filter.fits(&artifact) => found.push(artifact),
                 Ok(_) => {}
@@ -198,8 +213,7 @@ impl ArtifactStore {
     /// # Errors
     /// As [`jar`](Self::jar).
     pub async fn file(&self, file: &ArtifactFile) -> Result<PathBuf> {
-        let found =
-            self.blobs.file(&blob(&file.sha256)).await.map_err(|error| error.with_operation("artifacts.file"))?;
+        let found = self.here(&blob(&file.sha256)).await.map_err(|error| error.with_operation("artifacts.file"))?;
         let path = found.ok_or_else(|| {
             Error::not_found(format!("the file '{}' of the artifact is not kept any more; build it again", file.path))
                 .with_operation("artifacts.file")
@@ -217,6 +231,49 @@ impl ArtifactStore {
             .with_context("path", path.display()));
         }
         Ok(path)
+    }
+
+    /// A file of this machine that holds `key`, fetched where it must be.
+    async fn here(&self, key: &str) -> Result<Option<PathBuf>> {
+        let own = self.blobs.local_path(key);
+        let fetches = own.is_none();
+        let path = own.unwrap_or_else(|| self.cache.join(key));
+        if tokio::fs::try_exists(&path).await? {
+            return Ok(Some(path));
+        }
+        if !fetches {
+            return Ok(None);
+        }
+        let folder = Arc::clone(&self.cache);
+        let file = blocking(move || {
+            std::fs::create_dir_all(&folder)?;
+            Ok(tempfile::NamedTempFile::new_in(&folder)?)
+        })
+        .await?;
+        let mut to = tokio::fs::File::from_std(file.reopen()?);
+        if !self.blobs.fetch(key, &mut to).await? {
+            return Ok(None);
+        }
+        to.sync_all().await?;
+        let target = path.clone();
+        blocking(move || {
+            if let Some(folder) = target.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            file.persist(&target).map_err(|error| Error::from(error.error))?;
+            Ok(())
+        })
+        .await?;
+        Ok(Some(path))
+    }
+
+    async fn remove(&self, key: &str) -> Result<()> {
+        self.blobs.delete(key).await?;
+        if self.blobs.local_path(key).is_none() {
+            // What is not there needs no removal.
+            let _gone = tokio::fs::remove_file(self.cache.join(key)).await;
+        }
+        Ok(())
     }
 }
 

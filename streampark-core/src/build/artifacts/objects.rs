@@ -1,27 +1,25 @@
 //! Artifacts in an object store.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::blobs::Blobs;
-use crate::build::outputs::blocking;
+use super::blobs::BlobStore;
 use crate::{Error, ErrorKind, Result};
 
 /// How much of a file is sent at once.
 const CHUNK: usize = 8 << 20;
 
-/// An object store; what is read as a file is kept in a folder of this machine.
+/// An object store.
 #[derive(Debug)]
 pub(super) struct Objects {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) prefix: String,
-    pub(super) cache: PathBuf,
 }
 
 impl Objects {
@@ -34,7 +32,7 @@ impl Objects {
 }
 
 #[async_trait]
-impl Blobs for Objects {
+impl BlobStore for Objects {
     fn location(&self) -> String {
         format!("{} /{}", self.store, self.prefix)
     }
@@ -82,35 +80,13 @@ impl Blobs for Objects {
         Ok(Some(bytes.to_vec()))
     }
 
-    async fn file(&self, key: &str) -> Result<Option<PathBuf>> {
-        let path = self.cache.join(key);
-        if tokio::fs::try_exists(&path).await? {
-            return Ok(Some(path));
-        }
-        let Some(object) = found(self.store.get(&self.key(key)).await, key)? else { return Ok(None) };
+    async fn fetch(&self, key: &str, to: &mut tokio::fs::File) -> Result<bool> {
+        let Some(object) = found(self.store.get(&self.key(key)).await, key)? else { return Ok(false) };
         let mut chunks = object.into_stream();
-        let folder = self.cache.clone();
-        let file = blocking(move || {
-            std::fs::create_dir_all(&folder)?;
-            Ok(tempfile::NamedTempFile::new_in(&folder)?)
-        })
-        .await?;
-        let mut to = tokio::fs::File::from_std(file.reopen()?);
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|source| failed(source, key))?;
-            tokio::io::AsyncWriteExt::write_all(&mut to, &chunk).await?;
+            to.write_all(&chunk.map_err(|source| failed(source, key))?).await?;
         }
-        to.sync_all().await?;
-        let target = path.clone();
-        blocking(move || {
-            if let Some(folder) = target.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            file.persist(&target).map_err(|error| Error::from(error.error))?;
-            Ok(())
-        })
-        .await?;
-        Ok(Some(path))
+        Ok(true)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
@@ -124,10 +100,7 @@ impl Blobs for Objects {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        found(self.store.delete(&self.key(key)).await, key)?;
-        // What is not there needs no removal.
-        let _gone = tokio::fs::remove_file(self.cache.join(key)).await;
-        Ok(())
+        found(self.store.delete(&self.key(key)).await, key).map(drop)
     }
 }
 

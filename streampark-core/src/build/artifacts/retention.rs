@@ -64,10 +64,10 @@ impl ArtifactStore {
         let mut removed = BTreeSet::new();
         for artifact in gone {
             // The document goes first: what it names is then asked of nobody.
-            self.blobs.delete(&document_key(artifact)).await?;
+            self.remove(&document_key(artifact)).await?;
             for (sha256, size) in hashes(artifact) {
                 if !needed.contains(sha256) && removed.insert(sha256) {
-                    self.blobs.delete(&blob(sha256)).await?;
+                    self.remove(&blob(sha256)).await?;
                     pruned.bytes += size;
                 }
             }

@@ -38,8 +38,9 @@ impl ArtifactStore {
                 Err(()) => Err(named(Error::invalid(format!("'{url}' is no folder of this machine")))),
             },
             other => Err(named(Error::invalid(format!(
-                "the artifacts cannot be kept at {other}://; known are s3:// and file://, and \
-                 ArtifactStore::objects takes any other store of the crate object_store"
+                "the artifacts cannot be kept at {other}://; known are s3:// and file://; \
+                 for HDFS, hand over what YarnCluster::blobs gives, for others a BlobStore or a store of the crate \
+                 object_store"
             )))),
         }
     }
