@@ -213,7 +213,8 @@ impl ArtifactStore {
     /// # Errors
     /// As [`jar`](Self::jar).
     pub async fn file(&self, file: &ArtifactFile) -> Result<PathBuf> {
-        let found = self.here(&blob(&file.sha256)).await.map_err(|error| error.with_operation("artifacts.file"))?;
+        let found =
+            self.here(&blob(&file.sha256), file.size).await.map_err(|error| error.with_operation("artifacts.file"))?;
         let path = found.ok_or_else(|| {
             Error::not_found(format!("the file '{}' of the artifact is not kept any more; build it again", file.path))
                 .with_operation("artifacts.file")
@@ -233,16 +234,14 @@ impl ArtifactStore {
         Ok(path)
     }
 
-    /// A file of this machine that holds `key`, fetched where it must be.
-    async fn here(&self, key: &str) -> Result<Option<PathBuf>> {
-        let own = self.blobs.local_path(key);
-        let fetches = own.is_none();
-        let path = own.unwrap_or_else(|| self.cache.join(key));
-        if tokio::fs::try_exists(&path).await? {
-            return Ok(Some(path));
+    /// A file of this machine that holds `key`, fetched where it must be, and where a copy is damaged.
+    async fn here(&self, key: &str, size: u64) -> Result<Option<PathBuf>> {
+        if let Some(path) = self.blobs.local_path(key) {
+            return Ok(tokio::fs::try_exists(&path).await?.then_some(path));
         }
-        if !fetches {
-            return Ok(None);
+        let path = self.cache.join(key);
+        if tokio::fs::metadata(&path).await.is_ok_and(|copy| copy.len() == size) {
+            return Ok(Some(path));
         }
         let folder = Arc::clone(&self.cache);
         let file = blocking(move || {

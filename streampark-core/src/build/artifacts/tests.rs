@@ -73,6 +73,8 @@ async fn an_object_store_keeps_artifacts() {
     let store = ArtifactStore::objects(objects, "team/artifacts", elsewhere.path());
     let found = store.list(&ArtifactFilter::default()).await.unwrap();
     assert_eq!(std::fs::read(store.jar(&found[0]).await.unwrap()).unwrap(), b"one", "another machine sees the same");
+    std::fs::write(store.jar(&found[0]).await.unwrap(), "on").unwrap();
+    assert_eq!(std::fs::read(store.jar(&found[0]).await.unwrap()).unwrap(), b"one", "a damaged copy is fetched again");
 }
 
 #[tokio::test]
