@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 import streampark as sp
 from receiver import Receiver
+
+# Else pytest-asyncio has the main thread make an event loop around each awaited test, which nobody closes once
+# something else (asyncio.run, a notebook's client) sets its own.
+asyncio.set_event_loop(None)
 
 QUICK = sp.SupervisorOptions(interval=0.1, quick_interval=0.05, recovered_after=0.2, retry_backoff=0.1)
 
