@@ -18,6 +18,9 @@ use tokio::time::Instant;
 use crate::convert::{parse, text};
 use crate::error::of_exception;
 
+/// Calls of one user's code that are on their way at once, at most.
+pub(crate) const AT_ONCE_MOST: usize = 64;
+
 /// A Python function from text to text, or None.
 ///
 /// A bounded number of calls run at a time, on threads that may block: code that hangs holds so many threads, not
@@ -38,6 +41,14 @@ impl Callback {
     /// A function that runs `at_once` times at once, at most.
     pub(crate) fn several(function: Py<PyAny>, otherwise: ErrorKind, at_once: usize) -> Self {
         Self { function: Arc::new(function), turns: Arc::new(Semaphore::new(at_once)), otherwise }
+    }
+
+    /// As [`several`](Self::several), of as many as a user said.
+    pub(crate) fn several_of(function: Py<PyAny>, otherwise: ErrorKind, at_once: usize) -> Result<Self> {
+        if at_once == 0 || at_once > AT_ONCE_MOST {
+            return Err(Error::invalid(format!("at_once is {at_once}; it must be from 1 to {AT_ONCE_MOST}")));
+        }
+        Ok(Self::several(function, otherwise, at_once))
     }
 
     pub(crate) async fn call(&self, argument: String) -> Result<Option<String>> {

@@ -19,12 +19,9 @@ use streampark_core::job::{
 use streampark_core::{Error, ErrorKind, ErrorStatus, Result};
 use url::Url;
 
-use crate::callback::Callback;
+use crate::callback::{AT_ONCE_MOST, Callback};
 use crate::cluster::Cluster as NativeCluster;
 use crate::convert::{Raise as _, duration, parse, text};
-
-/// Methods are on their way at once, at most.
-const AT_ONCE_MOST: usize = 64;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

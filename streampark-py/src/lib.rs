@@ -1,5 +1,6 @@
 //! The native half of the Python package `streampark`; its Python half is in `python/streampark`.
 
+mod blobs;
 mod builder;
 mod callback;
 mod channel;
@@ -24,6 +25,8 @@ mod _streampark {
     use super::*;
 
     #[pymodule_export]
+    use super::blobs::BlobStore;
+    #[pymodule_export]
     use super::builder::{Builder, Store};
     #[pymodule_export]
     use super::channel::Channel;
@@ -40,9 +43,7 @@ mod _streampark {
         list_from_text, list_to_text, memory_from_text, memory_to_text, root_cause, task_manager_memory, version,
     };
     #[pymodule_export]
-    use super::projects::{
-        BlobStore, BuildUpdates, Projects, inspect_jar, jar_problems, maven_arguments, project_from_yaml,
-    };
+    use super::projects::{BuildUpdates, Projects, inspect_jar, jar_problems, maven_arguments, project_from_yaml};
     #[pymodule_export]
     use super::rest::Rest;
     #[pymodule_export]

@@ -17,20 +17,10 @@ use streampark_core::project::git::GitOptions;
 use streampark_core::{Error, Result, Secret};
 use tokio::sync::Mutex;
 
+use crate::blobs::BlobStore;
 use crate::convert::{Raise as _, duration, parse, text};
 use crate::runtime::{Pending, is_forked};
 use crate::spec::spec_of;
-
-/// A place that keeps artifacts.
-#[pyclass(frozen, module = "streampark._streampark")]
-pub(crate) struct BlobStore(pub(crate) Arc<dyn CoreBlobStore>);
-
-#[pymethods]
-impl BlobStore {
-    fn location(&self) -> String {
-        self.0.location()
-    }
-}
 
 /// The projects of one folder.
 #[pyclass(frozen, module = "streampark._streampark")]

@@ -15,10 +15,10 @@ use streampark_yarn::{
     YarnOptions,
 };
 
+use crate::blobs::BlobStore;
 use crate::callback::Callback;
 use crate::cluster::Cluster;
 use crate::convert::{Raise as _, parse, text};
-use crate::projects::BlobStore;
 use crate::runtime::Pending;
 
 /// A Hadoop cluster.

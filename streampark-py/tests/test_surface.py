@@ -75,7 +75,7 @@ def test_the_readmes_example_runs(monkeypatch: pytest.MonkeyPatch, cluster: sp.M
 def test_the_guide_runs_from_top_to_bottom(tmp_path: Path) -> None:
     source = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", source, re.DOTALL)
-    assert len(blocks) == 11
+    assert len(blocks) == 12
     guide = tmp_path / "guide.py"
     guide.write_text("\n".join(blocks), encoding="utf-8")
     done = subprocess.run(

@@ -19,6 +19,7 @@ from streampark import flink
 from streampark._streampark import __version__
 from streampark.aio import AsyncChannels, AsyncClusters, AsyncEventStream, AsyncJob, AsyncJobs, AsyncStreamPark
 from streampark.aio_projects import AsyncBuild, AsyncProject, AsyncProjects
+from streampark.blobs import BlobStore, CustomBlobStore
 from streampark.channels import Channel, DingTalk, Log, Webhook
 from streampark.clusters import Cluster, LocalCluster, StandaloneCluster
 from streampark.custom import Accepted, CustomCluster, Resource, RunRef, SavepointOptions, Stopped, Submission
@@ -78,7 +79,7 @@ from streampark.project_spec import (
     NoBuilder,
     ProjectSpec,
 )
-from streampark.projects import BlobStore, Build, Project, Projects, inspect_jar, jar_problems
+from streampark.projects import Build, Project, Projects, inspect_jar, jar_problems
 from streampark.records import (
     Alert,
     Capability,
@@ -169,6 +170,7 @@ __all__ = [
     "ConnectorOption",
     "Copy",
     "CopyLog",
+    "CustomBlobStore",
     "CustomCluster",
     "CustomProgram",
     "Delivery",

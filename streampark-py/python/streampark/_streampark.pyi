@@ -202,6 +202,8 @@ class Yarn:
 
 @final
 class BlobStore:
+    @staticmethod
+    def custom(location: str, timeout: float, at_once: int, methods: Callable[[str], str | None]) -> BlobStore: ...
     def location(self) -> str: ...
 
 @final

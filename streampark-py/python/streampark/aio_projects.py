@@ -12,6 +12,7 @@ from streampark import _streampark
 from streampark._answers import history_of
 from streampark._html import table
 from streampark._read import Duration, record, seconds
+from streampark.blobs import BlobStore
 from streampark.exceptions import ConflictError
 from streampark.project_records import (
     Artifact,
@@ -37,7 +38,7 @@ from streampark.project_records import (
     sync_of,
 )
 from streampark.project_spec import MavenBuilder, ProjectSpec, project_of
-from streampark.projects import LOG, BlobStore, order_of, projects_options
+from streampark.projects import LOG, order_of, projects_options
 from streampark.records import History
 from streampark.spec import JobSpec
 
@@ -65,7 +66,7 @@ class AsyncProjects:
         proxy_password: Its password; ``"env:NAME"`` and ``"file:/path"`` name its place.
         maven: How jars are found by Maven coordinates.
         artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``,
-            or what ``YarnCluster.blobs`` gives.
+            what ``YarnCluster.blobs`` gives, or a :class:`~streampark.CustomBlobStore`.
         artifact_options: Options of that store by their names in the crate ``object_store``, such as
             ``{"region": "eu-west-1"}``; a value ``"env:NAME"`` or ``"file:/path"`` names where a secret is.
     """

@@ -14,6 +14,7 @@ from streampark import _streampark
 from streampark._answers import history_of
 from streampark._html import pre, table
 from streampark._read import Duration, record, seconds
+from streampark.blobs import BlobStore
 from streampark.project_records import (
     Artifact,
     BuildRecord,
@@ -41,25 +42,10 @@ from streampark.project_spec import MavenBuilder, ProjectSpec, project_of
 from streampark.records import History
 from streampark.spec import JobSpec
 
-__all__ = ["BlobStore", "Build", "Project", "Projects", "inspect_jar", "jar_problems"]
+__all__ = ["Build", "Project", "Projects", "inspect_jar", "jar_problems"]
 
 LOG = 64 << 20
 """The longest log that is given whole, in bytes."""
-
-
-class BlobStore:
-    """A place that keeps artifacts for several machines; given by ``blobs`` of a cluster, taken by ``Projects``."""
-
-    def __init__(self, native: _streampark.BlobStore) -> None:
-        self._native = native
-
-    @property
-    def location(self) -> str:
-        """Where it is, for people; whole once it was asked for something."""
-        return self._native.location()
-
-    def __repr__(self) -> str:
-        return f"<BlobStore {self.location}>"
 
 
 def projects_options(
@@ -80,7 +66,7 @@ def projects_options(
     artifact_options: Mapping[str, str] | None,
 ) -> tuple[str, _streampark.BlobStore | None]:
     """The options of projects, as JSON, and where artifacts are kept where that is no address."""
-    blobs = artifacts._native if isinstance(artifacts, BlobStore) else None  # pyright: ignore[reportPrivateUsage]
+    blobs = artifacts._native() if isinstance(artifacts, BlobStore) else None  # pyright: ignore[reportPrivateUsage]
     given = {
         "concurrency": concurrency,
         "capacity": capacity,
@@ -129,7 +115,7 @@ class Projects:
         proxy_password: Its password; ``"env:NAME"`` and ``"file:/path"`` name its place.
         maven: How jars are found by Maven coordinates.
         artifacts: Where artifacts are kept, instead of a folder below: an address such as ``"s3://bucket/artifacts"``,
-            or what ``YarnCluster.blobs`` gives.
+            what ``YarnCluster.blobs`` gives, or a :class:`~streampark.CustomBlobStore`.
         artifact_options: Options of that store by their names in the crate ``object_store``, such as
             ``{"region": "eu-west-1"}``; a value ``"env:NAME"`` or ``"file:/path"`` names where a secret is.
     """

@@ -10,8 +10,8 @@ from typing import Any
 
 from streampark import _streampark
 from streampark._read import Duration, record, seconds
+from streampark.blobs import BlobStore, GivenBlobStore
 from streampark.clusters import Cluster, RegisteredCluster
-from streampark.projects import BlobStore
 
 __all__ = ["Check", "CollectedDistributions", "Diagnosis", "HadoopRequest", "Identity", "SessionState", "YarnCluster"]
 
@@ -330,7 +330,7 @@ class YarnCluster(Cluster):
         Example:
             ``projects = sp.Projects("/var/lib/streampark", artifacts=yarn.blobs("/streampark/artifacts"))``
         """
-        return BlobStore(self._yarn.blobs(folder))
+        return GivenBlobStore(self._yarn.blobs(folder))
 
     def diagnose(self) -> Diagnosis:
         """Walks through all that a submission needs; starts nothing."""
