@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 
 use crate::callback::Callback;
 use crate::convert::{Raise as _, duration, parse, text};
+use crate::runtime::blocking;
 
 /// A place that keeps artifacts.
 #[pyclass(frozen, module = "streampark._streampark")]
@@ -54,11 +55,6 @@ impl CustomBlobs {
         let file = blocking(|| Ok(NamedTempFile::new()?)).await?;
         Ok(self.call::<bool>("fetch", key, Some(file.path())).await?.then_some(file))
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|source| Error::new(ErrorKind::Internal, "work on a file ended early").with_source(source))?
 }
 
 #[async_trait]

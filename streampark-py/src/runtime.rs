@@ -44,6 +44,12 @@ pub(crate) fn runtime() -> Result<&'static Runtime> {
     Ok(runtime)
 }
 
+/// Runs what waits for the disk on a thread that may.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|source| Error::new(ErrorKind::Internal, "work on a file ended early").with_source(source))?
+}
+
 /// Whether this process is a forked child of the one that made the runtime.
 ///
 /// What the parent owns must not be dropped here: a child that ends would end the parent's Flink.

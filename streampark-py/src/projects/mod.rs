@@ -1,22 +1,22 @@
 //! Projects, builds, artifacts and resources; records cross as JSON, which the Python half makes into its own.
 
-use std::collections::BTreeMap;
+mod options;
+mod plain;
+mod updates;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
-use streampark_core::build::{
-    ArtifactFilter, ArtifactRetention, ArtifactStore, BlobStore as CoreBlobStore, BuildFollower, BuildOrder,
-    BuildQueueOptions, BuildUpdate, Inspection, MavenOptions, ProjectSpec, UploadOptions,
-};
-use streampark_core::platform::{Project, Projects as Core, ProjectsOptions};
+use streampark_core::build::{ArtifactFilter, ArtifactRetention, BuildOrder, ProjectSpec, UploadOptions};
+use streampark_core::platform::{Project, Projects as Core};
 use streampark_core::project::Push;
-use streampark_core::project::git::GitOptions;
-use streampark_core::{Error, Result, Secret};
-use tokio::sync::Mutex;
+use streampark_core::{Result, Secret};
 
+pub(crate) use self::plain::{inspect_jar, jar_problems, maven_arguments, project_from_yaml};
+pub(crate) use self::updates::BuildUpdates;
 use crate::blobs::BlobStore;
 use crate::convert::{Raise as _, duration, parse, text};
 use crate::runtime::{Pending, is_forked};
@@ -32,64 +32,6 @@ impl Drop for Projects {
             std::mem::forget(self.0.clone());
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Options {
-    concurrency: Option<usize>,
-    capacity: Option<usize>,
-    timeout: Option<f64>,
-    max_output: Option<u64>,
-    max_memory: Option<u64>,
-    keep: Option<usize>,
-    pass_environment: Option<Vec<String>>,
-    known_hosts: Option<Vec<PathBuf>>,
-    ca_file: Option<PathBuf>,
-    proxy: Option<String>,
-    proxy_password: Option<Secret>,
-    maven: Option<MavenOptions>,
-    artifacts: Option<String>,
-    artifact_options: Option<BTreeMap<String, String>>,
-}
-
-fn options(folder: &str, json: &str, blobs: Option<Arc<dyn CoreBlobStore>>) -> Result<ProjectsOptions> {
-    let given: Options = parse(json, "the options of projects")?;
-    let mut builds = BuildQueueOptions::default();
-    builds.concurrency = given.concurrency.unwrap_or(builds.concurrency);
-    builds.capacity = given.capacity.unwrap_or(builds.capacity);
-    builds.keep = given.keep.unwrap_or(builds.keep);
-    builds.max_output = given.max_output.unwrap_or(builds.max_output);
-    builds.max_memory = given.max_memory;
-    if let Some(seconds) = given.timeout {
-        builds.timeout = duration(seconds)?;
-    }
-    if let Some(names) = given.pass_environment {
-        builds.env.pass.extend(names);
-    }
-    let mut git = GitOptions::default();
-    git.ca_file = given.ca_file;
-    git.proxy_password = given.proxy_password.map(|password| password.resolve()).transpose()?;
-    if let Some(proxy) = given.proxy {
-        let parsed = proxy.parse();
-        git.proxy = Some(parsed.map_err(|_| Error::invalid("the proxy is no URL; write http://host:port"))?);
-    }
-    if let Some(files) = given.known_hosts {
-        git.known_hosts = files;
-    }
-    let options = ProjectsOptions::default().builds(builds).git(git).maven(given.maven.unwrap_or_default());
-    let cache = std::path::Path::new(folder).join("artifacts");
-    Ok(match (blobs, given.artifacts) {
-        (Some(_), _) if given.artifact_options.is_some() => {
-            return Err(Error::invalid("artifact_options belong to an address; a BlobStore has its own"));
-        }
-        (Some(blobs), _) => options.artifacts(ArtifactStore::of_blobs(blobs, cache)),
-        (None, Some(url)) => {
-            let settings = given.artifact_options.unwrap_or_default();
-            options.artifacts(ArtifactStore::from_url(&url, &settings, cache)?)
-        }
-        (None, None) => options,
-    })
 }
 
 #[derive(Deserialize)]
@@ -127,7 +69,7 @@ impl Projects {
     #[staticmethod]
     #[pyo3(signature = (folder, settings, blobs))]
     fn open(folder: String, settings: &str, blobs: Option<&BlobStore>) -> PyResult<Pending> {
-        let options = options(&folder, settings, blobs.map(|blobs| Arc::clone(&blobs.0))).or_raise()?;
+        let options = options::read(&folder, settings, blobs.map(|blobs| Arc::clone(&blobs.0))).or_raise()?;
         Ok(Pending::new(async move { Core::open(folder, options).await.map(Projects) }))
     }
 
@@ -242,7 +184,7 @@ impl Projects {
 
     fn follow(&self, build: &str) -> PyResult<BuildUpdates> {
         let follower = self.0.builds().get(build).and_then(|build| build.follow()).or_raise()?;
-        Ok(BuildUpdates(Arc::new(Mutex::new(follower))))
+        Ok(BuildUpdates::of(follower))
     }
 
     fn build_artifacts(&self, build: String) -> Pending {
@@ -393,63 +335,4 @@ fn upload_options(team: Option<String>, actor: String, description: String) -> U
         Some(team) => options.team(team),
         None => options,
     }
-}
-
-/// What a build tells while it is under way.
-#[pyclass(frozen, module = "streampark._streampark")]
-pub(crate) struct BuildUpdates(Arc<Mutex<BuildFollower>>);
-
-#[pymethods]
-impl BuildUpdates {
-    /// The next update, as JSON; None after the end.
-    fn next(&self) -> Pending {
-        let follower = Arc::clone(&self.0);
-        Pending::new(async move {
-            let update = follower.lock().await.next().await;
-            let told = update.map(|update| match update {
-                BuildUpdate::Line(line) => json!({"kind": "line", "text": line}),
-                BuildUpdate::Step(step) => json!({"kind": "step", "text": step}),
-                BuildUpdate::Progress(made) => {
-                    json!({"kind": "progress", "done": made.received_objects, "total": made.total_objects})
-                }
-                BuildUpdate::State(state) => json!({"kind": "state", "text": state.as_str()}),
-                BuildUpdate::Missed(count) => json!({"kind": "missed", "done": count}),
-                _ => json!({"kind": "other"}),
-            });
-            told.map(|told| text(&told)).transpose()
-        })
-    }
-}
-
-/// What is in a jar, as JSON.
-#[pyfunction]
-pub(crate) fn inspect_jar(path: PathBuf) -> Pending {
-    Pending::new(async move {
-        let looked = tokio::task::spawn_blocking(move || Inspection::of_jar(&path)).await;
-        let inspection = looked.map_err(|source| {
-            Error::new(streampark_core::ErrorKind::Internal, "reading a jar ended early").with_source(source)
-        })??;
-        text(&inspection)
-    })
-}
-
-/// Why a jar would not run well, given what `inspect` told.
-#[pyfunction]
-#[pyo3(signature = (inspection, java, flink))]
-pub(crate) fn jar_problems(inspection: &str, java: Option<u16>, flink: Option<&str>) -> PyResult<Vec<String>> {
-    let inspection: Inspection = parse(inspection, "the inspection").or_raise()?;
-    let flink = flink.map(str::parse).transpose().or_raise()?;
-    Ok(inspection.problems(java, flink.as_ref()))
-}
-
-/// A project out of YAML, as JSON.
-#[pyfunction]
-pub(crate) fn project_from_yaml(yaml: &str) -> PyResult<String> {
-    ProjectSpec::from_yaml(yaml).and_then(|spec| text(&spec)).or_raise()
-}
-
-/// A line of build arguments of Apache StreamPark as options, as JSON.
-#[pyfunction]
-pub(crate) fn maven_arguments(line: &str) -> PyResult<String> {
-    MavenOptions::parse(line).and_then(|options| text(&options)).or_raise()
 }
