@@ -472,7 +472,23 @@ class Hadoop:
             if verb in ("kill", "term"):
                 self.ended.add(name)
                 child.wait(30)
+            elif verb == "pause":
+                self.wait_until_still(name, child.pid)
         return {"ok": True, "pid": self.children[name].pid}
+
+    def wait_until_still(self, name, pid):
+        """The signal is only a wish: on a busy machine a thread goes on for a moment, and may answer."""
+        end = time.monotonic() + 30
+        while True:
+            stats = []
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                with contextlib.suppress(OSError):
+                    stats.append((task / "stat").read_text().rpartition(") ")[2][:1])
+            if stats and all(state == "T" for state in stats):
+                return
+            if time.monotonic() > end:
+                raise Failed(f"the {name} does not stand still within 30 s: its threads are in {''.join(stats)}")
+            time.sleep(0.001)
 
     def containers(self):
         """Processes that work below a NodeManager's folder: containers live in sessions of their own and outlive it."""

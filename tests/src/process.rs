@@ -5,7 +5,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -16,6 +19,43 @@ fn programs() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let folder = own.parent().map(PathBuf::from).unwrap_or_default();
     if folder.ends_with("deps") { folder.parent().map(PathBuf::from).unwrap_or_default() } else { folder }
+}
+
+/// The state of each thread of a process, in the letters of `proc_pid_stat(5)`.
+fn thread_states(pid: i32) -> Vec<char> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    // The name of a thread stands in parentheses and may hold any of them.
+    stats.filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next()).collect()
+}
+
+/// Stops a process as `kill -STOP` does, and returns when all its threads stand still: the signal is only a wish, and
+/// on a busy machine a thread can go on for a moment and answer.
+///
+/// # Panics
+/// Where it does not stand still within 30 s, or is not there.
+#[allow(clippy::panic)]
+pub fn freeze(pid: i32) {
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap_or_else(|error| panic!("cannot stop {pid}: {error}"));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let states = thread_states(pid);
+        assert!(!states.is_empty(), "{pid} has ended");
+        if states.iter().all(|state| *state == 'T') {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{pid} does not stand still: {states:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Lets a frozen process go on.
+///
+/// # Panics
+/// Where it is not there.
+#[allow(clippy::panic)]
+pub fn thaw(pid: i32) {
+    kill(Pid::from_raw(pid), Signal::SIGCONT).unwrap_or_else(|error| panic!("cannot wake {pid}: {error}"));
 }
 
 /// A program of this package that answers each line on its stdin with one line on its stdout.

@@ -4,8 +4,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde::Deserialize;
 use streampark_core::cluster::suite::{Behaviour, Stage as _};
 use streampark_core::cluster::{
@@ -16,7 +14,7 @@ use streampark_core::job::{JobId, RunKey, RunRef};
 use streampark_core::{Error, ErrorKind, ErrorStatus};
 use streampark_tests::flink::{FlinkStage, small_flink, turn, variable};
 use streampark_tests::output::{elements, faults};
-use streampark_tests::process::Program;
+use streampark_tests::process::{Program, freeze, thaw};
 use streampark_tests::proxy::Proxy;
 
 fn is_alive(pid: i32) -> bool {
@@ -163,8 +161,8 @@ async fn a_frozen_job_manager_delays_no_call_beyond_its_bound(scene: &Scene) {
     scene.wait_for(&run, RunStatus::Running).await;
     let other = scene.stage.submission(a_run(), Behaviour::Endless);
     let (flink, none) = (scene.stage.cluster(), SavepointOptions::default());
-    let pid = Pid::from_raw(scene.flink.process_ids().0.unwrap());
-    kill(pid, Signal::SIGSTOP).unwrap();
+    let pid = scene.flink.process_ids().0.unwrap();
+    freeze(pid);
     let errors = tokio::join!(
         ends_in_time("observe", flink.observe()),
         ends_in_time("lookup", flink.lookup(&run)),
@@ -176,7 +174,7 @@ async fn a_frozen_job_manager_delays_no_call_beyond_its_bound(scene: &Scene) {
         ends_in_time("logs", async { flink.logs(&run, &LogOptions::default()).await?.read_to_string(1 << 26).await }),
         ends_in_time("submit", flink.submit(&other)),
     );
-    kill(pid, Signal::SIGCONT).unwrap();
+    thaw(pid);
     let (observe, lookup, _, _, stop, cancel, savepoint, _, submit) = errors;
     for error in [observe, lookup, stop, cancel, submit] {
         assert_eq!(error.status(), ErrorStatus::Temporary, "nothing was changed: {error}");

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use streampark_core::alert::Webhook;
 use streampark_core::cluster::{LocalCluster, StandaloneCluster};
 use streampark_core::flink::JobStatus;
@@ -13,7 +11,7 @@ use streampark_core::platform::{Job, WaitOptions};
 use streampark_core::store::SqliteStore;
 use streampark_core::{EventKind, StreamPark};
 use streampark_tests::output::{elements, faults};
-use streampark_tests::process::Program;
+use streampark_tests::process::{Program, freeze, thaw};
 use streampark_tests::proxy::Proxy;
 use streampark_tests::webhook::Receiver;
 
@@ -216,13 +214,12 @@ async fn a_lost_answer_runs_once(scene: &Scene) {
 
 async fn a_frozen_cluster_is_told_and_nothing_restarts(scene: &Scene) {
     let job = scene.begin(scene.counting("frozen", &[])).await;
-    let (job_manager, _) = scene.flink.process_ids();
-    let pid = Pid::from_raw(job_manager.unwrap());
-    kill(pid, Signal::SIGSTOP).unwrap();
+    let pid = scene.flink.process_ids().0.unwrap();
+    freeze(pid);
     tokio::time::sleep(Duration::from_secs(20)).await;
     let seen = job.status().unwrap();
     assert_eq!((seen.job.state, seen.job.generation), (JobState::Running, 1), "unreachable is not failed");
-    kill(pid, Signal::SIGCONT).unwrap();
+    thaw(pid);
     scene.told("cluster_recovered", 1).await;
     assert_eq!((scene.receiver.count("cluster_unreachable"), scene.receiver.count("cluster_recovered")), (1, 1));
     canceled(&job).await;
