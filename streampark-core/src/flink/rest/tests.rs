@@ -44,9 +44,11 @@ fn job() -> FlinkJobId {
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1".parse().unwrap()
 }
 
+/// Short enough to be waited out, long enough for a real answer on a busy machine.
+const PATIENCE: Duration = Duration::from_millis(600);
+
 fn quick(url: String) -> RestClient {
-    RestClient::new(RestOptions::new([url]).timeout(Duration::from_millis(150)).run_timeout(Duration::from_millis(150)))
-        .unwrap()
+    RestClient::new(RestOptions::new([url]).timeout(PATIENCE).run_timeout(PATIENCE)).unwrap()
 }
 
 fn facts(error: &Error) -> (ErrorKind, ErrorStatus) {

@@ -47,7 +47,7 @@ impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut context = ProgramContext::new(folder.path().join("cache")).with_base(folder.path());
-        context.downloads.read_timeout = Duration::from_millis(300);
+        context.downloads.read_timeout = Duration::from_secs(2);
         Self { folder, context }
     }
 

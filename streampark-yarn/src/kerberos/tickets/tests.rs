@@ -109,7 +109,7 @@ impl Scene {
 
     fn tickets(&self, source: Source) -> Tickets {
         let conf = self.kdc.conf(self.folder.path());
-        let patience = Duration::from_millis(300);
+        let patience = Duration::from_secs(2);
         Tickets::new(self.alice.clone(), source, conf, patience, Arc::<Hand>::clone(&self.clock))
     }
 
