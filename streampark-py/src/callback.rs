@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::convert::{parse, text};
 use crate::error::of_exception;
+use crate::interpreter;
 
 /// Calls of one user's code that are on their way at once, at most.
 pub(crate) const AT_ONCE_MOST: usize = 64;
@@ -90,7 +91,7 @@ impl Callback {
         let (function, otherwise) = (Arc::clone(&self.function), self.otherwise);
         let called = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let answer = Python::try_attach(|py| {
+            let answer = interpreter::attach(|py| {
                 let answer = function.call1(py, (argument,)).and_then(|answer| answer.extract::<Option<String>>(py));
                 answer.map_err(|exception| of_exception(py, &exception, otherwise, status))
             });

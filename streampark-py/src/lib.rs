@@ -10,6 +10,7 @@ mod custom;
 mod engine;
 mod error;
 mod flink;
+mod interpreter;
 mod logging;
 mod options;
 mod projects;
@@ -57,7 +58,7 @@ mod _streampark {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         logging::install();
         // Registered before anything of the package, so that it runs after all of it.
-        let close = wrap_pyfunction!(super::logging::close_log, module)?;
+        let close = wrap_pyfunction!(super::interpreter::close, module)?;
         module.py().import("atexit")?.call_method1("register", (close,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

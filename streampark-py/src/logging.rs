@@ -11,6 +11,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::interpreter;
+
 /// Lines that wait for the interpreter; more are dropped and counted, so that a busy interpreter
 /// never holds supervision up.
 const QUEUE: usize = 1_024;
@@ -38,13 +40,8 @@ fn writer() -> MutexGuard<'static, Writer> {
     WRITER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Hands over what waits and ends the thread. A thread that is inside the interpreter while that is
-/// finalized would take the process down (`Py_FinalizeEx` ends threads that wait for the interpreter).
-#[pyfunction]
-pub(crate) fn close_log(py: Python<'_>) {
-    if crate::runtime::is_forked() {
-        return;
-    }
+/// Hands over what waits and ends the thread.
+pub(crate) fn close(py: Python<'_>) {
     let thread = {
         let mut writer = writer();
         writer.closed = true;
@@ -65,7 +62,7 @@ pub(crate) fn install() {
 
 fn hand_over(lines: &Receiver<Line>) {
     while let Ok(line) = lines.recv() {
-        let handed = Python::try_attach(|py| {
+        let handed = interpreter::attach(|py| {
             let logger = py.import("logging")?.call_method1("getLogger", (line.target,))?;
             logger.call_method1("log", (line.level, "%s", line.text)).map(drop)
         });

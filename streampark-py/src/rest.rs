@@ -13,6 +13,7 @@ use streampark_core::flink::{FlinkJobId, RestClient, TriggerId};
 use tokio::sync::watch;
 
 use crate::convert::{Raise as _, duration, parse, text};
+use crate::interpreter;
 use crate::options::rest_options;
 use crate::runtime::Pending;
 
@@ -168,7 +169,7 @@ async fn tell(function: Py<PyAny>, mut progress: watch::Receiver<(u64, u64)>) {
         let function = Arc::clone(&function);
         // What the function throws does not end the upload.
         let _told = tokio::task::spawn_blocking(move || {
-            Python::try_attach(|py| function.call1(py, (sent, total)).map(drop).is_ok())
+            interpreter::attach(|py| function.call1(py, (sent, total)).map(drop).is_ok())
         })
         .await;
     }

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use pyo3::IntoPyObjectExt as _;
 use pyo3::prelude::*;
+use pyo3::wrap_pyfunction;
 use streampark_core::{Error, ErrorKind, Result};
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 use crate::error::raise;
+use crate::interpreter;
 
 /// The process that made the runtime, and the runtime.
 static RUNTIME: OnceLock<(u32, std::io::Result<Runtime>)> = OnceLock::new();
@@ -36,12 +39,9 @@ pub(crate) fn runtime() -> Result<&'static Runtime> {
         )
         .with_operation("python.runtime"));
     }
-    let runtime = made.as_ref().map_err(|source| {
+    made.as_ref().map_err(|source| {
         Error::new(ErrorKind::Internal, format!("the threads of streampark cannot be started: {source}"))
-    })?;
-    // A second call changes nothing.
-    let _known = pyo3_async_runtimes::tokio::init_with_runtime(runtime);
-    Ok(runtime)
+    })
 }
 
 /// Runs what waits for the disk on a thread that may.
@@ -99,39 +99,85 @@ impl Pending {
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let begun = self.take().and_then(|call| Ok((call, runtime()?)));
         let (call, runtime) = begun.map_err(|error| raise(&error))?;
-        let value = py.detach(|| runtime.block_on(interruptible(call)))?;
-        value.give(py)
+        match interpreter::detach(py, || runtime.block_on(interruptible(call)))? {
+            Ok(value) => value.give(py),
+            Err(error) => Err(raise(&error)),
+        }
     }
 
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let begun = self.take().and_then(|call| runtime().map(|_| call));
-        let call = begun.map_err(|error| raise(&error))?;
-        let awaitable = pyo3_async_runtimes::tokio::future_into_py(py, async move { Ok(Outcome(call.await)) })?;
-        awaitable.call_method0("__await__")
+        let begun = self.take().and_then(|call| Ok((call, runtime()?)));
+        let (call, runtime) = begun.map_err(|error| raise(&error))?;
+        let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
+        let future = event_loop.call_method0("create_future")?;
+        let (done, is_done) = oneshot::channel();
+        future.call_method1("add_done_callback", (Done(Mutex::new(Some(done))),))?;
+        let awaited = Awaited { event_loop: event_loop.unbind(), future: future.clone().unbind() };
+        runtime.spawn(awaited.settle(call, is_done));
+        future.call_method0("__await__")
     }
 }
 
-/// An answer that becomes a value or an exception where the interpreter is held anyway.
-struct Outcome(Result<Box<dyn Give>>);
+/// A future of asyncio, and the loop that it belongs to.
+struct Awaited {
+    event_loop: Py<PyAny>,
+    future: Py<PyAny>,
+}
 
-impl<'py> IntoPyObject<'py> for Outcome {
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
+impl Awaited {
+    /// Makes the call, unless the future is done before: cancelled, that is.
+    async fn settle(self, call: Call, is_done: oneshot::Receiver<()>) {
+        let mut call = tokio::spawn(call);
+        let outcome = tokio::select! {
+            outcome = &mut call => outcome,
+            _ = is_done => return call.abort(),
+        };
+        let outcome = outcome
+            .unwrap_or_else(|source| Err(Error::new(ErrorKind::Internal, "the call ended early").with_source(source)));
+        // The interpreter is waited for on a thread that may wait. A loop that is closed has nobody who waits for it.
+        let _told = tokio::task::spawn_blocking(move || interpreter::attach(|py| self.tell(py, outcome).is_ok())).await;
+    }
 
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-        match self.0 {
-            Ok(value) => value.give(py).map(|value| value.into_bound(py)),
-            Err(error) => Err(raise(&error)),
+    fn tell(self, py: Python<'_>, outcome: Result<Box<dyn Give>>) -> PyResult<()> {
+        let outcome = outcome.map_err(|error| raise(&error)).and_then(|value| value.give(py));
+        let (method, argument) = match outcome {
+            Ok(value) => ("set_result", value),
+            Err(exception) => ("set_exception", exception.into_py_any(py)?),
+        };
+        let settle = wrap_pyfunction!(settle_future, py)?;
+        self.event_loop.call_method1(py, "call_soon_threadsafe", (settle, self.future, method, argument)).map(drop)
+    }
+}
+
+/// Run by the loop itself: the future may have been cancelled since.
+#[pyfunction]
+fn settle_future(future: &Bound<'_, PyAny>, method: &str, argument: Bound<'_, PyAny>) -> PyResult<()> {
+    if future.call_method0("done")?.is_truthy()? {
+        return Ok(());
+    }
+    future.call_method1(method, (argument,)).map(drop)
+}
+
+/// Called by asyncio when a future is done.
+#[pyclass(frozen)]
+struct Done(Mutex<Option<oneshot::Sender<()>>>);
+
+#[pymethods]
+impl Done {
+    fn __call__(&self, _future: &Bound<'_, PyAny>) {
+        if let Some(done) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nobody listens where the call is over.
+            let _heard = done.send(());
         }
     }
 }
 
-async fn interruptible(mut call: Call) -> PyResult<Box<dyn Give>> {
+/// The outer error is a signal's: Ctrl-C.
+async fn interruptible(mut call: Call) -> PyResult<Result<Box<dyn Give>>> {
     loop {
         match tokio::time::timeout(Duration::from_millis(100), &mut call).await {
-            Ok(result) => return result.map_err(|error| raise(&error)),
-            Err(_) => Python::attach(|py| py.check_signals())?,
+            Ok(result) => return Ok(result),
+            Err(_) => interpreter::attach(|py| py.check_signals()).unwrap_or(Ok(()))?,
         }
     }
 }

@@ -226,6 +226,80 @@ def test_the_interpreter_ends_with_an_engine_that_was_not_shut_down() -> None:
     assert time.monotonic() - begun < 15
 
 
+# Holds the end of the interpreter up at a moment at which threads that come back to it are ended, for long enough that
+# those of `AT_WORK` do.
+HELD_UP = """
+        import colorsys, sys, time
+
+        class Late:
+            def __del__(self, sleep=time.sleep, out=sys.stdout.write):
+                out("ending\\n")
+                sleep(1)
+                out("ended\\n")
+
+        colorsys.late = Late()
+"""
+
+AT_WORK = {
+    "an answer for asyncio": """
+        import asyncio, threading
+        import streampark as sp
+
+        class Slow(asyncio.SelectorEventLoop):
+            def call_soon_threadsafe(self, *args, **options):
+                handle = super().call_soon_threadsafe(*args, **options)
+                if threading.current_thread() is not threading.main_thread():
+                    time.sleep(0.5)
+                return handle
+
+        loop = Slow()
+        print(loop.run_until_complete(sp.MemoryCluster().observe_async()))
+        loop.close()
+    """,
+    "a call of the user's code": f"""
+        import threading
+        import streampark as sp
+
+        begun = threading.Event()
+
+        def make(options):
+            begun.set()
+            time.sleep(0.5)
+            return sp.SqlProgram({SCRIPT!r})
+
+        platform = sp.StreamPark(clusters={{"dev": sp.MemoryCluster()}}, programs={{"mine": make}})
+        job = platform.jobs.create("a", sp.CustomProgram("mine"), cluster="dev")
+        job.start()
+        assert begun.wait(20)
+    """,
+    "daemon threads": """
+        import threading
+        import streampark as sp
+
+        cluster = sp.MemoryCluster()
+        cluster.inject("observe", sp.Fault.hang(0.3), times=1_000)
+
+        def watch():
+            while True:
+                try:
+                    cluster.observe()
+                except sp.TimedOutError:
+                    pass
+
+        for _ in range(8):
+            threading.Thread(target=watch, daemon=True).start()
+        time.sleep(0.4)
+    """,
+}
+
+
+@pytest.mark.parametrize("code", AT_WORK.values(), ids=AT_WORK.keys())
+def test_the_interpreter_ends_while_threads_are_at_work(code: str) -> None:
+    status, out, err = run(textwrap.dedent(HELD_UP) + textwrap.dedent(code))
+    assert (status, err) == (0, "")
+    assert out.endswith("ending\nended\n")
+
+
 def test_a_call_is_made_once() -> None:
     call = _streampark.Rest('{"urls": ["http://127.0.0.1:1/"], "headers": [], "proxy_from_env": false}').call(
         '{"call": "jobs"}'
