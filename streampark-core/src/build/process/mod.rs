@@ -31,6 +31,9 @@ const LOOK: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(2);
 /// How many of the last lines are kept for the verdict on a failure.
 const KEPT_LINES: usize = 2_000;
+/// How often a program whose file is busy is tried again, and after what time.
+const BUSY_TRIES: usize = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// A program to run inside a build's folder; its words are handed over one by one, never through a shell.
 #[derive(Debug, Clone)]
@@ -103,7 +106,7 @@ pub(super) async fn run(call: Call, request: &BuildRequest) -> Result<Finished> 
         .process_group(0)
         .kill_on_drop(true);
     let output = std::fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd())).ok();
-    let child = command.spawn().map_err(|source| not_started(&call.program, source))?;
+    let child = spawn(&mut command).await.map_err(|source| not_started(&call.program, source))?;
     // The command holds the write ends of the pipe; while it lives, the reader would never see an end.
     drop(command);
     let mut tree = Tree::of_mark(&request.id);
@@ -121,6 +124,18 @@ pub(super) async fn run(call: Call, request: &BuildRequest) -> Result<Finished> 
     let (status, lines) = ended?;
     use std::os::unix::process::ExitStatusExt;
     Ok(Finished { code: status.code(), signal: status.signal(), lines, took: begun.elapsed() })
+}
+
+/// Starts the command. A script that was just written can still be open in a process that another thread is about to
+/// start, and then its file is busy for a moment.
+async fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    for _ in 0..BUSY_TRIES {
+        match command.spawn() {
+            Err(busy) if busy.kind() == std::io::ErrorKind::ExecutableFileBusy => tokio::time::sleep(BUSY_PAUSE).await,
+            other => return other,
+        }
+    }
+    command.spawn()
 }
 
 /// Ends whoever is left of the build `id`, which a process that is gone had started. Says whether any was found.
