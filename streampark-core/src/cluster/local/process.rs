@@ -15,6 +15,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// How long a process may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a process that was killed may take to be gone.
+const KILLED: Duration = Duration::from_secs(2);
 
 /// A process by its id and by when it began: ids are used again, pairs are not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,11 +45,16 @@ impl Identity {
     /// Asks it to end, and makes it end after a while.
     pub(super) async fn end(&self) {
         self.signal(Signal::SIGTERM);
-        let deadline = Instant::now() + GRACE;
+        self.gone_within(GRACE).await;
+        self.signal(Signal::SIGKILL);
+        self.gone_within(KILLED).await;
+    }
+
+    async fn gone_within(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
         while self.is_alive() && Instant::now() < deadline {
             sleep(Duration::from_millis(50)).await;
         }
-        self.signal(Signal::SIGKILL);
     }
 }
 
