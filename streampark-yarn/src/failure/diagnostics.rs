@@ -86,7 +86,7 @@ fn of_kill(text: &str) -> String {
 }
 
 /// `ContainerExitStatus`, and what shells, the JVM and Flink add to it (`ClusterEntrypoint` ends with 1 and 2,
-/// `FatalExitExceptionHandler` with -17, which a shell sees as 239).
+/// `FatalExitExceptionHandler` and `JvmShutdownSafeguard` with -17, which a shell sees as 239).
 fn of_exit_code(code: i32, text: &str) -> (String, FailureClass) {
     let (message, class) = match code {
         -1000 => return of_localization(text),
@@ -117,7 +117,10 @@ fn of_exit_code(code: i32, text: &str) -> (String, FailureClass) {
             );
             return (message, FailureClass::Environment);
         }
-        239 => ("a thread of Flink's JobManager died of an exception (exit code 239)", FailureClass::Unknown),
+        239 => (
+            "a thread of Flink's JobManager died of an exception, or its JVM took too long to end (exit code 239)",
+            FailureClass::Unknown,
+        ),
         _ => {
             let message =
                 format!("the JobManager ended by itself with exit code {code}; does the program call System.exit?");

@@ -52,8 +52,16 @@ pub(super) fn complaint(log: &str) -> Option<(String, FailureClass)> {
     ))
 }
 
-/// The last exception of a log, where it has one.
-pub(super) fn exception(log: &str) -> Option<RootCause> {
+/// How severe a log calls what it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    Any,
+    /// ERROR and FATAL.
+    Error,
+}
+
+/// The last exception of a log, where it has one of at least this severity.
+pub(super) fn exception(log: &str, least: Severity) -> Option<RootCause> {
     let lines: Vec<&str> = log.lines().collect();
     let is_frame = |line: &str| line.starts_with("\tat ") || line.starts_with("    at ");
     let names_exception = |line: &str| {
@@ -78,7 +86,7 @@ pub(super) fn exception(log: &str) -> Option<RootCause> {
             found = Some((severe, index));
         }
     }
-    let (_, start) = found?;
+    let (_, start) = found.filter(|(severe, _)| *severe || least == Severity::Any)?;
     let more = |line: &&&str| {
         let line: &str = line;
         is_frame(line)

@@ -12,6 +12,7 @@ use streampark_core::cluster::JobManager;
 use streampark_core::flink::RootCause;
 use streampark_core::job::{Failure, FailureClass};
 
+use self::log::Severity;
 use crate::wire::{App, AppState, FinalStatus};
 
 pub(crate) use diagnostics::{explain, missed_a_file, node_was_lost};
@@ -35,14 +36,17 @@ pub(crate) fn files_to_read(app: &App) -> &'static [&'static str] {
 
 /// Whether this log names a reason, so that no other needs to be read.
 pub(crate) fn tells(text: &str) -> bool {
-    log::exception(text).is_some() || log::complaint(text).is_some()
+    log::exception(text, Severity::Any).is_some() || log::complaint(text).is_some()
 }
 
 /// One failure of YARN's word and of logs, by file name, in the order of [`files_to_read`]; None where
 /// nobody says anything.
 pub(crate) fn conclude(app: &App, logs: &[(&str, String)]) -> Option<Failure> {
     let told = explain(app);
-    if let Some(cause) = logs.iter().find_map(|(_, text)| log::exception(text)) {
+    // What was ended from outside may have warned of something before; it did not end of that.
+    let from_outside = matches!(diagnostics::exit_code(&app.diagnostics), Some(137 | 143));
+    let least = if from_outside { Severity::Error } else { Severity::Any };
+    if let Some(cause) = logs.iter().find_map(|(_, text)| log::exception(text, least)) {
         let mut failure = of_cause(&cause);
         if let Some(told) = told {
             failure.detail = Some(match failure.detail {

@@ -167,7 +167,10 @@ fn jvms_that_do_not_start() {
         "the JobManager's command could not be run; is JAVA_HOME set for the NodeManagers, or by \
          containerized.master.env.JAVA_HOME?"
     );
-    assert_eq!(row(&left(239), None).0, "a thread of Flink's JobManager died of an exception (exit code 239)");
+    assert_eq!(
+        row(&left(239), None).0,
+        "a thread of Flink's JobManager died of an exception, or its JVM took too long to end (exit code 239)"
+    );
 }
 
 #[test]
@@ -304,4 +307,18 @@ fn a_log_without_a_reason_is_kept_by_its_end() {
     let failure = conclude(&failed(&left(3)), &[("jobmanager.log", long), ("jobmanager.err", String::new())]).unwrap();
     let detail = failure.detail.unwrap();
     assert!(detail.ends_with("\n\nThe end of jobmanager.log:\nthe last line\n"), "{detail}");
+}
+
+#[test]
+fn what_was_ended_from_outside_did_not_end_of_what_it_warned_of() {
+    let warned = "2026-11-28 18:24:00,000 WARN  org.apache.flink.runtime.dispatcher.DispatcherRestEndpoint [] - Unhandled exception\n\
+                  java.net.SocketException: Connection reset\n\tat a.B.c(B.java:1)\n";
+    let told = |code: i32, log: &str| {
+        conclude(&failed(&left(code)), &[("jobmanager.log", log.to_owned())]).unwrap().one_line()
+    };
+    for code in [137, 143] {
+        assert!(told(code, warned).starts_with("the JobManager was ended from outside"), "{}", told(code, warned));
+        assert!(told(code, THREW).contains("no topic given"), "an error that it told of is its reason");
+    }
+    assert!(told(1, warned).contains("Connection reset"));
 }
