@@ -21,6 +21,8 @@ import subprocess
 import sys
 import time
 
+from ports import free_ports
+
 READY_SECONDS = 30
 # What builds on this machine may have left.
 LEFT = shutil.ignore_patterns("target", "build")
@@ -38,9 +40,7 @@ class Host:
         self.clone = self.work / name
         self.key = self.work / "client"
         self.known_hosts = self.work / "known_hosts"
-        with socket.socket() as held:
-            held.bind(("127.0.0.1", 0))
-            self.port = held.getsockname()[1]
+        self.port = free_ports(["ssh"])["ssh"]
         self.url = f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{self.repository}"
 
     def start(self):

@@ -35,6 +35,8 @@ import urllib.error
 import urllib.request
 from xml.sax.saxutils import escape
 
+from ports import free_ports
+
 DAEMONS = {
     "namenode": "org.apache.hadoop.hdfs.server.namenode.NameNode",
     "datanode": "org.apache.hadoop.hdfs.server.datanode.DataNode",
@@ -98,18 +100,6 @@ log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c: %m%n
 
 class Failed(Exception):
     """What went wrong, for the person who runs the tests."""
-
-
-def free_ports(names):
-    """A free port for each name; all are held until the last is found, so that no two are the same."""
-    held = [socket.socket() for _ in names]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return {name: each.getsockname()[1] for name, each in zip(names, held)}
-    finally:
-        for each in held:
-            each.close()
 
 
 def java_home():

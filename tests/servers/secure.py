@@ -16,6 +16,7 @@ import sys
 import time
 
 import hadoop
+from ports import free_ports
 
 REALM = "STREAMPARK.TEST"
 # Name, longest life of its tickets, longest renewable life.
@@ -81,7 +82,7 @@ class Kdc:
 
     def __init__(self, folder):
         self.folder = folder
-        self.port = hadoop.free_ports(["kdc"])["kdc"]
+        self.port = free_ports(["kdc"])["kdc"]
         self.child = None
         self.krb5_conf = folder / "krb5.conf"
 

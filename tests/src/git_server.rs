@@ -128,7 +128,7 @@ impl SshServer {
         let keys = ["client.pub", "locked.pub"].map(|name| std::fs::read_to_string(at(name)).unwrap());
         std::fs::write(at("authorized_keys"), keys.concat()).unwrap();
         let _ = std::fs::create_dir_all("/run/sshd");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::ports::free();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\nPermitRootLogin yes\n\

@@ -10,6 +10,7 @@ pub mod git_server;
 pub mod hadoop;
 pub mod kerberos;
 pub mod output;
+pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod s3;

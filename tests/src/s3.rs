@@ -21,7 +21,7 @@ impl S3Server {
     /// Where it does not come up: the test cannot go on.
     #[allow(clippy::panic, clippy::unwrap_used)]
     pub async fn start(bucket: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::ports::free();
         let log = tempfile::tempdir().unwrap();
         let output = std::fs::File::create(log.path().join("log")).unwrap();
         let child = Command::new(variable("STREAMPARK_TEST_S3"))
