@@ -80,7 +80,7 @@ def test_a_function_is_a_channel(platform: sp.StreamPark, cluster: sp.MemoryClus
 
 class Flaky(sp.Channel):
     kind = "flaky"
-    timeout = 0.5
+    timeout = 10
     attempts = 3
 
     def __init__(self, errors: list[Exception]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import threading
 import time
@@ -213,7 +214,7 @@ def test_a_plan(toy: sp.StreamPark, engine: Engine) -> None:
 
 @pytest.mark.parametrize("answer", [ConnectionResetError("reset"), sp.TimedOutError("no answer"), "taken"])
 def test_an_answer_that_is_lost_is_looked_up(
-    toy: sp.StreamPark, engine: Engine, answer: object, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, answer: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     submit, looked_up = engine.submit, threading.Event()
 
@@ -232,11 +233,14 @@ def test_an_answer_that_is_lost_is_looked_up(
 
     monkeypatch.setattr(engine, "submit", taken)
     engine.before = before
-    job = begin(toy)
-    assert looked_up.is_set()
-    assert len(engine.sent) == 1
-    assert "submission_in_doubt" in [event.kind for event in job.history()]
-    assert job.status().generation == 1
+    # A cluster out of reach is sent nothing.
+    patient = dataclasses.replace(QUICK, misses=1_000)
+    with sp.StreamPark(clusters={"dev": engine}, cache=tmp_path / "cache", supervisor=patient) as platform:
+        job = begin(platform)
+        assert looked_up.is_set()
+        assert len(engine.sent) == 1
+        assert "submission_in_doubt" in [event.kind for event in job.history()]
+        assert job.status().generation == 1
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -277,8 +281,8 @@ def test_a_savepoint_whose_answer_cannot_be_read(
 
     job = begin(toy)
     monkeypatch.setattr(engine, "savepoint", mumbled)
-    with pytest.raises(sp.TimedOutError, match=r"within 1s; the job is RUNNING: .* savepoint gave a str"):
-        job.savepoint("toy:/mine", timeout=1)
+    with pytest.raises(sp.TimedOutError, match=r"within 5s; the job is RUNNING: .* savepoint gave a str"):
+        job.savepoint("toy:/mine", timeout=5)
     operation = job.status().operation
     assert operation is not None
     assert "savepoint gave a str" in (operation.trouble or "")

@@ -281,11 +281,14 @@ def test_a_cluster_that_has_ended_is_told(platform: sp.StreamPark, cluster: sp.M
     assert told[1].kind == "cluster_recovered"
 
 
-def test_a_lost_answer_runs_once(platform: sp.StreamPark, cluster: sp.MemoryCluster, program: sp.Program) -> None:
+def test_a_lost_answer_runs_once(cluster: sp.MemoryCluster, program: sp.Program, tmp_path: Path) -> None:
     cluster.inject("submit", sp.Fault.answer_lost())
-    job = begin(platform, program)
-    assert cluster.log().most_at_once(job.id) == 1
-    assert "submission_in_doubt" in [event.kind for event in job.history()]
+    # A look at the cluster in between would find the run before its answer is missed.
+    seldom = sp.SupervisorOptions(interval=60, quick_interval=60)
+    with sp.StreamPark(clusters={"dev": cluster}, cache=tmp_path, supervisor=seldom) as platform:
+        job = begin(platform, program)
+        assert cluster.log().most_at_once(job.id) == 1
+        assert "submission_in_doubt" in [event.kind for event in job.history()]
 
 
 def test_a_file_keeps_jobs_and_history_and_is_opened_once(

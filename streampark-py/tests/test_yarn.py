@@ -191,12 +191,21 @@ def secure(tmp_path: Path) -> Iterator[dict[str, Any]]:
         yield at
 
 
+def observed(cluster: sp.Cluster) -> list[sp.Observation] | None:
+    """What runs; None where the JobManager does not answer in time."""
+    try:
+        return list(cluster.observe())
+    except sp.TimedOutError:
+        return None
+
+
 @pytest.mark.yarn
 def test_a_job_and_a_session_on_real_yarn(hadoop: dict[str, Any], tmp_path: Path) -> None:
     cluster = sp.YarnCluster(
         hadoop_conf=hadoop["conf"],
         flink_home=variable("STREAMPARK_TEST_FLINK_2"),
         flink={**SMALL, "state.checkpoints.dir": f"{hadoop['fs']}/flink/checkpoints"},
+        timeout=60,
     )
     assert cluster.install() == "2.3.0"
     told = cluster.diagnose()
@@ -216,11 +225,11 @@ def test_a_job_and_a_session_on_real_yarn(hadoop: dict[str, Any], tmp_path: Path
         assert projects.artifacts() == [artifact]
         assert projects.jar(artifact.id).read_bytes() == content
     session = cluster.start_session("reports", flink={"taskmanager.numberOfTaskSlots": 2})
-    assert session.observe() == []
+    wait_until(lambda: observed(session) == [], "the session", timeout=60)
     assert cluster.start_session("reports").info().location == session.info().location
-    state = cluster.session_state("reports")
-    assert state is not None
-    assert state.state == "RUNNING"
+    wait_until(
+        lambda: getattr(cluster.session_state("reports"), "state", "") == "RUNNING", "its JobManager", timeout=60
+    )
     cluster.stop_session("reports")
     wait_until(lambda: getattr(cluster.session_state("reports"), "state", "") == "ENDED", "the session's end")
     assert cluster.session_state("nobody") is None

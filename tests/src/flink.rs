@@ -111,6 +111,10 @@ impl<C: Cluster> Stage for FlinkStage<C> {
         assert_eq!(faults(&all), Vec::<String>::new());
     }
 
+    fn has_worked(&self, job: JobId) -> bool {
+        !elements(&self.output(job)).is_empty()
+    }
+
     fn missing_savepoint(&self) -> String {
         format!("file://{}/no-such-savepoint", self.folder.display())
     }

@@ -1,8 +1,8 @@
 //! The conformance suite of clusters on real Flink, both major versions: locally, and the same Flink
 //! as somebody else's session behind a path prefix and behind TLS.
 
-use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use streampark_core::ErrorKind;
 use streampark_core::cluster::suite::{self, Stage as _};
@@ -15,15 +15,12 @@ use streampark_tests::gateway::{Gateway, GatewayOptions};
 const TOKEN: &str = "Bearer t0ken";
 
 /// An address at which nobody listens.
-fn dead() -> String {
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    format!("http://127.0.0.1:{port}/")
-}
+const DEAD: &str = "http://127.0.0.1:1/";
 
 async fn behind_a_prefix(flink: &LocalCluster, folder: &Path) {
     let options = GatewayOptions { prefix: "/team/flink".to_owned(), ..GatewayOptions::default() };
     let gateway = Gateway::start(flink.address(), options).await.unwrap();
-    let addresses = [dead(), gateway.address.clone()];
+    let addresses = [DEAD.to_owned(), gateway.address.clone()];
     let cluster = StandaloneCluster::with_options(RestOptions::new(addresses)).unwrap();
     assert!(!cluster.capability().verify_restore_points, "another machine's files are not ours to judge");
     let stage = FlinkStage::new(cluster, folder).await;
@@ -41,7 +38,9 @@ async fn behind_tls(flink: &LocalCluster, folder: &Path) {
         ..GatewayOptions::default()
     };
     let gateway = Gateway::start(flink.address(), options).await.unwrap();
-    let trusting = RestOptions::new([&gateway.address]).tls_ca(certificates.authority.clone());
+    // A handshake takes a while where the machine is busy.
+    let patient = RestOptions::new([&gateway.address]).connect_timeout(Duration::from_secs(10));
+    let trusting = patient.timeout(Duration::from_secs(15)).tls_ca(certificates.authority.clone());
     let known = trusting.clone().tls_identity(certificates.client.clone(), certificates.client_key.clone());
     for (options, kind) in [
         (RestOptions::new([&gateway.address]), ErrorKind::Unreachable),

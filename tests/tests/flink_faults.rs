@@ -52,14 +52,16 @@ struct Scene {
 impl Scene {
     async fn start(home: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let flink = small_flink(&variable(home), &folder.path().join("flink"), 8).start().await.unwrap();
+        // A JobManager that stands still for a few seconds keeps its TaskManager.
+        let flink = small_flink(&variable(home), &folder.path().join("flink"), 8);
+        let flink = flink.config("heartbeat.timeout", "30000").start().await.unwrap();
         let stage = FlinkStage::new(flink.clone(), folder.path()).await;
         Self { folder, flink, stage }
     }
 
     async fn wait_for(&self, run: &RunRef, wanted: RunStatus) {
         wait_until(&format!("{wanted:?}"), async || {
-            let all = self.flink.observe().await.unwrap();
+            let Ok(all) = self.flink.observe().await else { return false };
             let seen = all.iter().find(|seen| seen.flink_job == Some(run.flink_job));
             seen.is_some_and(|seen| seen.status == wanted && seen.tasks.is_none_or(|(now, all)| now == all))
         })
@@ -73,7 +75,7 @@ impl Scene {
     async fn cancel(&self, run: &RunRef) {
         self.stage.cluster().stop(run, Stop::Cancel, &SavepointOptions::default()).await.unwrap();
         wait_until("cancelled", async || {
-            let all = self.flink.observe().await.unwrap();
+            let Ok(all) = self.flink.observe().await else { return false };
             all.iter().any(|seen| seen.flink_job == Some(run.flink_job) && seen.status == RunStatus::Canceled)
         })
         .await;
@@ -121,10 +123,10 @@ async fn a_lost_answer_is_found_and_nothing_starts_twice(scene: &Scene) {
 
 /// A `main` that works longer than we wait is not taken for a submission that never arrived.
 async fn a_slow_main_is_waited_for(scene: &Scene) {
-    let options = RestOptions::new([scene.flink.address()]).run_timeout(Duration::from_secs(3));
+    let options = RestOptions::new([scene.flink.address()]).run_timeout(Duration::from_secs(8));
     let cluster = StandaloneCluster::with_options(options).unwrap();
     let mut submission = scene.stage.submission(a_run(), Behaviour::Endless);
-    submission.launch.args.extend(["--slow-main-seconds".to_owned(), "4".to_owned()]);
+    submission.launch.args.extend(["--slow-main-seconds".to_owned(), "10".to_owned()]);
     let run = submission.run.clone();
     let error = cluster.submit(&submission).await.unwrap_err();
     assert_eq!(facts(&error), (ErrorKind::Timeout, ErrorStatus::Unknown), "{error}");
@@ -263,6 +265,11 @@ async fn a_flink_whose_owner_was_killed_is_found() {
     let stage = FlinkStage::new(StandaloneCluster::new(&owned.address).unwrap(), folder.path()).await;
     let submission = stage.submission(a_run(), Behaviour::Endless);
     stage.cluster().submit(&submission).await.unwrap();
+    wait_until("its job works", async || {
+        let Ok(all) = stage.cluster().observe().await else { return false };
+        all.iter().any(|seen| seen.status == RunStatus::Running && seen.tasks.is_some_and(|(now, all)| now == all))
+    })
+    .await;
     first.kill();
     assert!(owned.pids.iter().all(|pid| is_alive(*pid)), "Flink outlives its owner");
 
@@ -270,7 +277,7 @@ async fn a_flink_whose_owner_was_killed_is_found() {
     assert_eq!((adopted.address(), pids(&adopted)), (owned.address.as_str(), owned.pids.clone()));
     let seen = adopted.observe().await.unwrap();
     assert_eq!(seen.len(), 1, "its jobs went on");
-    assert!(!seen[0].status.is_terminal());
+    assert_eq!(seen[0].status, RunStatus::Running);
     let error = small_flink(&home, &work, 4).start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "this process has it already: {error}");
     drop(adopted);

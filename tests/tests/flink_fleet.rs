@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use streampark_tests::flink::turn;
 use streampark_tests::process::{FleetProcess, Program};
 use streampark_tests::webhook::Receiver;
 
@@ -65,6 +66,15 @@ impl Scene {
         self.wait_until("every job runs again", 60, |states| states.len() == 1 && states.contains_key("RUNNING")).await;
     }
 
+    /// Waits until alerts of a kind are about so many.
+    async fn all_told(&self, kind: &str, wanted: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.told(kind).len() < wanted {
+            assert!(Instant::now() < deadline, "{kind} is not told of {wanted}: {:?}", self.told(kind));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     fn told(&self, kind: &str) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for alert in self.receiver.alerts().iter().filter(|alert| alert["kind"] == kind) {
@@ -88,6 +98,7 @@ fn quantile(mut values: Vec<u64>, share: f64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_of_a_thousand_fail_in_one_second() {
+    let _turn = turn().await;
     let mut scene = Scene::start(FLEET).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let failed_at = scene.fleet.fail(0, 99);
@@ -108,6 +119,7 @@ async fn a_hundred_of_a_thousand_fail_in_one_second() {
     assert_eq!(failures.len(), 100);
     let late: Vec<u64> = failures.iter().map(|(_, at)| at.saturating_sub(failed_at)).collect();
     assert!(quantile(late.clone(), 0.99) <= 5_000, "noticed after p99 {} ms", quantile(late, 0.99));
+    scene.all_told("job_failed", 100).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let told = scene.told("job_failed");
     assert!(told.values().all(|count| *count == 1), "no failure is told twice: {told:?}");
@@ -116,16 +128,15 @@ async fn a_hundred_of_a_thousand_fail_in_one_second() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_the_middle_nothing_is_lost_doubled_or_untold() {
+    let _turn = turn().await;
     let mut scene = Scene::start(200).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     for round in 0..5 {
         scene.fleet.fail(0, 99);
-        tokio::time::sleep(Duration::from_millis(150 + 300 * round)).await;
+        tokio::time::sleep(Duration::from_millis(150 + 300 * round as u64)).await;
         scene.supervisor.kill();
         scene.supervisor = watching(&scene.arguments);
-        scene
-            .wait_until("every job runs again", 60, |states| states.len() == 1 && states.contains_key("RUNNING"))
-            .await;
+        scene.settle(200 + 100 * (round + 1)).await;
         assert!(scene.fleet.alive().iter().all(|alive| *alive == 1), "round {round}: {:?}", scene.fleet.alive());
         tokio::time::sleep(Duration::from_millis(1_500)).await;
     }
@@ -138,13 +149,12 @@ async fn killed_in_the_middle_nothing_is_lost_doubled_or_untold() {
             assert_eq!(pair[1].restored_from, pair[0].last_checkpoint, "job {endpoint}");
         }
     }
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let told = scene.told("job_failed");
-    assert_eq!(told.len(), 100, "every job's failure was told");
+    scene.all_told("job_failed", 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_hangs_and_one_that_refuses_delay_nobody() {
+    let _turn = turn().await;
     let mut scene = Scene::start(FLEET).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     scene.fleet.hang(0, true);
@@ -155,12 +165,21 @@ async fn one_that_hangs_and_one_that_refuses_delay_nobody() {
         let (first, last) = (100 + step * 10, 109 + step * 10);
         let failed_at = scene.fleet.fail(first, last);
         tokio::time::sleep(Duration::from_secs(6)).await;
-        let noticed: BTreeMap<_, _> = scene.failures().into_iter().collect();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let noticed = loop {
+            let noticed: BTreeMap<_, _> = scene.failures().into_iter().collect();
+            if (first..=last).all(|index| noticed.contains_key(&format!("j{index}"))) {
+                break noticed;
+            }
+            assert!(Instant::now() < deadline, "failures of {first} to {last} are not noticed: {noticed:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
         late.extend((first..=last).map(|index| noticed[&format!("j{index}")].saturating_sub(failed_at)));
     }
     assert!(broken.elapsed() >= Duration::from_secs(60));
     assert!(quantile(late.clone(), 1.0) <= 3_000, "another job's failure was noticed late: {late:?}");
     assert_eq!(scene.told("cluster_unreachable").values().sum::<usize>(), 2, "one message for each");
+    scene.settle(FLEET + 100).await;
     scene.fleet.hang(0, false);
     scene.fleet.refuse(1, false);
     let before = (scene.fleet.log().len(), Instant::now());

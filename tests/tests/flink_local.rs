@@ -18,7 +18,14 @@ fn is_alive(pid: i32) -> bool {
 async fn it_starts_from_a_flink_home_and_ends_with_us() {
     for home in homes() {
         let work = tempfile::tempdir().unwrap();
-        let flink = LocalCluster::builder().flink_home(&home).work_dir(work.path()).slots(2).start().await.unwrap();
+        let flink = LocalCluster::builder()
+            .flink_home(&home)
+            .work_dir(work.path())
+            .slots(2)
+            .timeout(Duration::from_secs(180))
+            .start()
+            .await
+            .unwrap();
         let overview = flink.rest().overview().await.unwrap();
         assert_eq!((overview.taskmanagers, overview.slots_total), (1, 2));
         assert_eq!(&overview.flink_version, flink.version());

@@ -4,20 +4,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use streampark_core::alert::Webhook;
-use streampark_core::cluster::{LocalCluster, StandaloneCluster};
+use streampark_core::cluster::{Cluster as _, LocalCluster, StandaloneCluster};
 use streampark_core::flink::JobStatus;
 use streampark_core::job::{JarProgram, JobSpec, JobState, RestoreKind, SqlProgram};
 use streampark_core::platform::{Job, WaitOptions};
 use streampark_core::store::SqliteStore;
+use streampark_core::supervisor::SupervisorOptions;
 use streampark_core::{EventKind, StreamPark};
+use streampark_tests::flink::{turn, variable};
 use streampark_tests::output::{elements, faults};
 use streampark_tests::process::{Program, freeze, thaw};
 use streampark_tests::proxy::Proxy;
 use streampark_tests::webhook::Receiver;
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run: make test-flink"))
-}
 
 struct Scene {
     folder: tempfile::TempDir,
@@ -33,17 +31,22 @@ impl Scene {
             .flink_home(variable(home))
             .work_dir(folder.path().join("flink"))
             .slots(8)
+            .timeout(Duration::from_secs(180))
             .config("heartbeat.timeout", "10 s")
             .config("heartbeat.interval", "2 s")
             .start()
             .await
             .unwrap();
         let receiver = Receiver::start().await.unwrap();
+        // What failed is asked here, not how soon it is told.
+        let mut options = SupervisorOptions::default();
+        options.rules.tell_within = Duration::from_secs(60);
         let platform = StreamPark::builder()
             .store(SqliteStore::open(folder.path().join("jobs.db")).await.unwrap())
             .cluster("local", flink.clone())
             .channel("people", Webhook::new(&receiver.address).unwrap())
             .cache(folder.path().join("cache"))
+            .supervisor(options)
             .start()
             .await
             .unwrap();
@@ -80,6 +83,30 @@ impl Scene {
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.receiver.count(kind) < wanted {
             assert!(Instant::now() < deadline, "no {wanted} {kind}: {:#?}", self.receiver.alerts());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until the tasks of a job work: Flink calls it RUNNING before, and refuses savepoints.
+    async fn at_work(&self, job: &Job) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let run = job.runs(1).await.unwrap().remove(0).run.flink_job;
+            let all = self.flink.observe().await.unwrap_or_default();
+            let seen = all.iter().find(|seen| seen.flink_job == Some(run));
+            if seen.is_some_and(|seen| seen.tasks.is_some_and(|(working, all)| working == all)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not at work: {seen:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until a job has written something.
+    async fn wrote(&self, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while elements(Path::new(&self.path(name))).is_empty() {
+            assert!(Instant::now() < deadline, "{name} wrote nothing");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -145,6 +172,7 @@ async fn fails_and_comes_back(scene: &Scene) {
 
 async fn suspend_resume_and_upgrade(scene: &Scene) {
     let job = scene.begin(scene.counting("upgrades", &[])).await;
+    scene.at_work(&job).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let point = job.savepoint(None, WaitOptions::at_most(Duration::from_secs(60))).await.unwrap();
     assert_eq!(point.kind, RestoreKind::Savepoint);
@@ -152,11 +180,13 @@ async fn suspend_resume_and_upgrade(scene: &Scene) {
     job.wait_for(JobState::Suspended).await.unwrap();
     job.start().await.unwrap();
     generation(&job, 2).await;
+    scene.at_work(&job).await;
     let mut spec = job.spec().unwrap();
     spec.description = Some("counts".to_owned());
     spec = spec.flink("pipeline.max-parallelism", "128");
     job.update(spec).await.unwrap();
     generation(&job, 3).await;
+    scene.at_work(&job).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let runs = job.runs(10).await.unwrap();
     for run in &runs[..2] {
@@ -202,7 +232,13 @@ async fn a_lost_answer_runs_once(scene: &Scene) {
     scene.platform.clusters().add("lossy", cluster);
     proxy.lose(1);
     let job = scene.begin(scene.counting("lost", &[]).cluster("lossy")).await;
-    assert_eq!(proxy.lost(), 1, "an answer was lost");
+    // Flink answers some time after it lists the run.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while proxy.lost() < 1 {
+        assert!(Instant::now() < deadline, "no answer was lost");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    scene.wrote("lost").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(job.status().unwrap().job.generation, 1);
     let jobs = scene.flink.rest().jobs().await.unwrap();
@@ -241,6 +277,7 @@ async fn killed_while_it_submits_it_runs_once(scene: &Scene) {
         first.kill();
         let mut second = Program::start("submits", &arguments);
         assert!(second.hear::<bool>());
+        scene.wrote(&name).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let jobs = scene.flink.rest().jobs().await.unwrap();
         let mine: Vec<_> = jobs.iter().filter(|job| job.state == JobStatus::Running).collect();
@@ -291,7 +328,10 @@ async fn a_killed_job_manager_is_no_second_copy(scene: &Scene) {
 }
 
 async fn all(home: &str) {
-    let scene = Scene::start(home).await;
+    let scene = {
+        let _turn = turn().await;
+        Scene::start(home).await
+    };
     fails_and_comes_back(&scene).await;
     suspend_resume_and_upgrade(&scene).await;
     sql_runs_and_tells_the_statement_at_fault(&scene).await;

@@ -9,6 +9,7 @@ use axum::routing::get;
 use streampark_core::cluster::{
     Cluster as _, LocalCluster, Plan, PlanBody, RunStatus, SavepointOptions, StandaloneCluster, Stop, Submission,
 };
+use streampark_core::flink::RestOptions;
 use streampark_core::job::{
     JarProgram, JobId, JobSpec, Launch, ProgramContext, ProgramRegistry, RestoreKind, RestorePoint, RunKey, RunRef,
     SqlProgram, prepare,
@@ -54,8 +55,8 @@ impl Scene {
     async fn wait(&self, run: &RunRef, wanted: RunStatus) {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            let all = self.cluster.observe().await.unwrap();
-            let seen = all.into_iter().find(|seen| seen.flink_job == Some(run.flink_job));
+            let all = self.cluster.observe().await;
+            let seen = all.iter().flatten().find(|seen| seen.flink_job == Some(run.flink_job));
             // Flink calls a job RUNNING while its tasks are still being deployed.
             let at_work = |tasks: Option<(u32, u32)>| {
                 wanted != RunStatus::Running || tasks.is_some_and(|(running, all)| running == all)
@@ -64,7 +65,7 @@ impl Scene {
                 return;
             }
             let failure = self.cluster.failure(run).await;
-            assert!(Instant::now() < deadline, "not {wanted:?}: {seen:#?} {failure:#?}");
+            assert!(Instant::now() < deadline, "not {wanted:?}: {all:#?} {failure:#?}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -367,7 +368,8 @@ async fn what_is_not_flink_is_told(scene: &Scene) {
     assert!([broken, strange].iter().any(|told| told == error.message()), "{error}");
     let tls = scene.flink.address().replace("http://", "https://");
     let place = tls.trim_start_matches("https://").trim_end_matches('/');
-    let error = StandaloneCluster::new(&tls).unwrap().observe().await.unwrap_err();
+    let patient = RestOptions::new([&tls]).connect_timeout(Duration::from_secs(10));
+    let error = StandaloneCluster::with_options(patient).unwrap().observe().await.unwrap_err();
     assert_eq!(error.message(), format!("{place} does not speak TLS; write http:// instead of https://"));
     let error = StandaloneCluster::new(format!("{}wrong/prefix", scene.flink.address())).unwrap().observe().await;
     assert_eq!(

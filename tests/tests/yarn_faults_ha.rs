@@ -57,6 +57,7 @@ async fn the_active_one_is_killed_at(
         assert!(began.elapsed() < Duration::from_secs(600), "{:#?}", job.history(50).await.unwrap());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    scene.until_it_writes(&job, 1).await;
     assert!(wire.tripped());
     assert_ne!(active(&scene.hadoop.at.resource_managers).await, dying);
     let run = job.status().unwrap().run.unwrap();

@@ -101,7 +101,8 @@ async fn until(cluster: &YarnCluster, run: &RunRef, wanted: &RunStatus) -> Obser
         };
         match all.into_iter().find(|seen| seen.key == Some(run.key)) {
             Some(seen)
-                if seen.status == *wanted && seen.tasks.is_none_or(|(on, all)| on == all || wanted.is_terminal()) =>
+                if seen.status == *wanted
+                    && (wanted.is_terminal() || seen.tasks.is_some_and(|(on, all)| on == all)) =>
             {
                 return seen;
             }
@@ -219,6 +220,11 @@ async fn a_ticket_that_ends_before_the_job_does(scene: &Scene, bob: &YarnCluster
     println!("{:6.1} s two applications run", began.elapsed().as_secs_f32());
     let log = cluster.logs(&first.run, &LogOptions::default()).await.unwrap().read_to_string(8 << 20).await.unwrap();
     assert!(log.contains("YarnApplicationClusterEntryPoint"), "{log}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while elements(Path::new(&scene.output("bobs"))).is_empty() {
+        assert!(Instant::now() < deadline, "bobs writes nothing");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     kill(bob, &his.run).await;
     bob.release(&his.run).await.unwrap();
     scene.assert_whole("bobs");
@@ -227,11 +233,13 @@ async fn a_ticket_that_ends_before_the_job_does(scene: &Scene, bob: &YarnCluster
         until(&cluster, &first.run, &RunStatus::Running).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let before =
-        cluster.restore_points(&first.run).await.unwrap().first().and_then(|point| point.checkpoint_id).unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let point = cluster.restore_points(&first.run).await.unwrap().into_iter().next().unwrap();
-    assert!(point.checkpoint_id.unwrap() > before, "no checkpoint is written any more: {point:?}");
+    let newest =
+        async || cluster.restore_points(&first.run).await.unwrap().first().and_then(|point| point.checkpoint_id);
+    let (before, deadline) = (newest().await.unwrap(), Instant::now() + Duration::from_secs(60));
+    while newest().await.unwrap() <= before {
+        assert!(Instant::now() < deadline, "no checkpoint is written any more after {before}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     kill(&cluster, &first.run).await;
     let point = cluster.restore_points(&first.run).await.unwrap().into_iter().next().unwrap();
     let mut second = scene.counting(2, "brief", &[]);

@@ -12,7 +12,7 @@ use streampark_core::project::git::GitOptions;
 use streampark_core::store::{RunRecord, SqliteStore};
 use streampark_core::{EventKind, StreamPark};
 use streampark_tests::git_host::GitHost;
-use streampark_tests::hadoop::{Hadoop, small};
+use streampark_tests::hadoop::{Hadoop, patient, small};
 use streampark_tests::output::{Element, elements, faults};
 use streampark_tests::webhook::Receiver;
 use streampark_yarn::{YarnCluster, YarnOptions};
@@ -28,7 +28,10 @@ fn variable(name: &str) -> String {
 }
 
 fn yarn(hadoop: &Hadoop, flink: &str) -> YarnCluster {
-    let options = small(YarnOptions::from_hadoop_conf(&hadoop.at.conf))
+    let mut options = YarnOptions::from_hadoop_conf(&hadoop.at.conf);
+    // A machine with much to do.
+    options.timeout = Duration::from_secs(60);
+    let options = small(options)
         .flink_home(variable(flink))
         .flink("state.checkpoints.dir", format!("{}/flink/checkpoints", hadoop.at.fs))
         .flink("state.savepoints.dir", format!("{}/flink/savepoints", hadoop.at.fs));
@@ -66,6 +69,7 @@ impl Road {
         let orders = projects.put(spec).await.unwrap();
         let receiver = Receiver::start().await.unwrap();
         let platform = StreamPark::builder()
+            .supervisor(patient())
             .store(SqliteStore::open(folder.path().join("jobs.db")).await.unwrap())
             .cluster("yarn-flink-1", yarn(&hadoop, "STREAMPARK_TEST_FLINK_1"))
             .cluster("yarn-flink-2", yarn(&hadoop, "STREAMPARK_TEST_FLINK_2"))

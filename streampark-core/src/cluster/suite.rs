@@ -71,6 +71,13 @@ pub trait Stage: Send + Sync {
     /// counted twice, or two of them ran at once.
     fn assert_nothing_lost(&self, job: JobId);
 
+    /// Whether the runs of `job` have left a trace by which
+    /// [`assert_nothing_lost`](Self::assert_nothing_lost) can judge: awaited before a run is ended. Default true.
+    fn has_worked(&self, job: JobId) -> bool {
+        let _by_itself = job;
+        true
+    }
+
     /// A place for savepoints that does not exist in any form.
     fn missing_savepoint(&self) -> String;
 
@@ -150,7 +157,15 @@ impl<'a> Subject<'a> {
     }
 
     async fn seen(&self) -> Option<Observation> {
-        let all = self.cluster().observe().await.expect("observe");
+        let deadline = tokio::time::Instant::now() + self.stage.patience();
+        let all = loop {
+            match self.cluster().observe().await {
+                Err(error) if error.is_retryable() && tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                answer => break answer.expect("observe"),
+            }
+        };
         let mine: Vec<_> = all.into_iter().filter(|seen| self.is_mine(seen)).collect();
         assert!(mine.len() <= 1, "a run is listed once: {mine:#?}");
         mine.into_iter().next()
@@ -211,8 +226,14 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Lets the program work a little.
+    /// Lets the program work a little, from the moment on at which it does.
     async fn work(&self, time: Duration) {
+        let deadline = tokio::time::Instant::now() + self.stage.patience();
+        while !self.stage.has_worked(self.run.key.job) {
+            assert!(tokio::time::Instant::now() < deadline, "the program did nothing in time");
+            self.stage.drive(&self.run, &self.behaviour).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         let end = tokio::time::Instant::now() + time;
         while tokio::time::Instant::now() < end {
             self.stage.drive(&self.run, &self.behaviour).await;

@@ -12,7 +12,7 @@ use streampark_core::cluster::Cluster;
 use streampark_core::job::{Failure, RunRef};
 use streampark_yarn::YarnOptions;
 
-pub use scene::Scene;
+pub use scene::{Scene, patient};
 pub use tripwire::{Moment, Tripwire};
 
 use crate::process::Servers;

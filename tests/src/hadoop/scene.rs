@@ -4,15 +4,24 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use streampark_core::job::{JarProgram, JobSpec};
+use streampark_core::job::{JarProgram, JobSpec, JobState};
 use streampark_core::platform::Job;
 use streampark_core::store::SqliteStore;
+use streampark_core::supervisor::SupervisorOptions;
 use streampark_core::{EventKind, StreamPark};
 use streampark_yarn::{YarnCluster, YarnOptions};
 
 use super::{Hadoop, small};
 use crate::flink::variable;
 use crate::output::{Element, elements, faults};
+
+/// A supervisor that looks for the cause of a failure until it has it: what failed is asked, not how soon it is told.
+pub fn patient() -> SupervisorOptions {
+    let mut options = SupervisorOptions::default();
+    options.rules.tell_within = Duration::from_secs(60);
+    options.rules.fetch_attempts = 20;
+    options
+}
 
 /// A Hadoop 3.4 for faults.
 #[derive(Debug)]
@@ -45,6 +54,7 @@ impl Scene {
     /// A supervisor with this cluster.
     pub async fn platform(&self, cluster: YarnCluster) -> StreamPark {
         StreamPark::builder()
+            .supervisor(patient())
             .store(SqliteStore::open(self.folder.path().join("jobs.db")).await.unwrap())
             .cluster("yarn", cluster)
             .cache(self.folder.path().join("cache"))
@@ -67,7 +77,7 @@ impl Scene {
         elements(&self.folder.path().join(name))
     }
 
-    /// Waits until a job puts something out in this generation.
+    /// Waits until a job runs and puts something out in this generation.
     pub async fn until_it_writes(&self, job: &Job, generation: u64) {
         let deadline = Instant::now() + Duration::from_secs(600);
         let flink_job = loop {
@@ -78,7 +88,11 @@ impl Scene {
             assert!(Instant::now() < deadline, "{:#?}", job.history(60).await.unwrap());
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        while !self.output(job.name()).iter().any(|element| element.flink_job == flink_job) {
+        let works = || {
+            let writes = self.output(job.name()).iter().any(|element| element.flink_job == flink_job);
+            writes && job.status().unwrap().job.state == JobState::Running
+        };
+        while !works() {
             assert!(Instant::now() < deadline, "{:#?}", job.history(60).await.unwrap());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -148,9 +148,10 @@ async fn a_gigabyte_of_output_is_stopped_at_its_bound() {
 
 #[tokio::test]
 async fn leftovers_of_a_process_that_is_gone_are_found_by_their_mark() {
-    let mut child = std::process::Command::new("/bin/sleep").arg("600").env(MARK, "lost-build").spawn().unwrap();
+    let lost = format!("lost-build-{}", std::process::id());
+    let mut child = std::process::Command::new("/bin/sleep").arg("600").env(MARK, &lost).spawn().unwrap();
     assert!(!end_leftovers("another-build").await);
-    assert!(end_leftovers("lost-build").await);
+    assert!(end_leftovers(&lost).await);
     use std::os::unix::process::ExitStatusExt;
     assert_eq!(child.wait().unwrap().signal(), Some(9));
 }

@@ -460,6 +460,11 @@ async fn a_thousand_changes_at_once_share_few_syncs() {
     }
     let rows = store.load().await.unwrap();
     let started = Instant::now();
+    for number in 1_000..1_100 {
+        store.commit(new_job(number)).await.unwrap();
+    }
+    let alone = started.elapsed();
+    let started = Instant::now();
     let tasks: Vec<_> = rows
         .into_iter()
         .map(|row| {
@@ -470,7 +475,6 @@ async fn a_thousand_changes_at_once_share_few_syncs() {
     for task in tasks {
         assert_eq!(task.await.unwrap().unwrap().revision, 2);
     }
-    // The promise is 0.3 s for an optimised build on an idle machine; this one is neither.
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < 6 * alone, "{took:?} for ten times as many as {alone:?} are enough for, one after the other");
 }
