@@ -356,7 +356,7 @@ class AsyncProject:
 
 
 class AsyncBuild(AsyncIterator[BuildUpdate]):
-    """One build: iterate over it for its output as it comes."""
+    """One build: iterate over it for its output, from its begin and as it comes."""
 
     def __init__(self, native: _streampark.Projects, build: str) -> None:
         self._native, self.id = native, build

@@ -231,9 +231,9 @@ class BuildUpdate:
     """What a build tells while it is under way.
 
     Attributes:
-        kind: ``"line"``, ``"step"``, ``"state"``, ``"progress"``, or ``"missed"`` where the follower was too slow.
+        kind: ``"line"``, ``"step"``, ``"state"`` or ``"progress"``.
         text: The line, the step or the state.
-        done: Objects that have come, or updates that were missed.
+        done: Objects that have come.
         total: Objects that will come; 0 while nobody knows.
     """
 

@@ -388,7 +388,7 @@ class Project:
 
 
 class Build(Iterator[BuildUpdate]):
-    """One build: iterate over it for its output as it comes."""
+    """One build: iterate over it for its output, from its begin and as it comes."""
 
     def __init__(self, native: _streampark.Projects, build: str) -> None:
         self._native, self.id = native, build
@@ -427,7 +427,10 @@ class Build(Iterator[BuildUpdate]):
         return self._native.tail(self.id, lines).wait()
 
     def show(self) -> BuildRecord:
-        """Prints its output as it comes; with a progress bar while code is fetched, where ``tqdm`` is installed."""
+        """Prints its output, from its begin and as it comes.
+
+        While code is fetched there is a progress bar, where ``tqdm`` is installed.
+        """
         bar = _bar()
         for update in self:
             if update.kind == "progress" and bar is not None and update.total:

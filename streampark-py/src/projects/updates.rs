@@ -34,7 +34,6 @@ impl BuildUpdates {
                     json!({"kind": "progress", "done": made.received_objects, "total": made.total_objects})
                 }
                 BuildUpdate::State(state) => json!({"kind": "state", "text": state.as_str()}),
-                BuildUpdate::Missed(count) => json!({"kind": "missed", "done": count}),
                 _ => json!({"kind": "other"}),
             });
             told.map(|told| text(&told)).transpose()

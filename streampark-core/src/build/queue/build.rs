@@ -2,57 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
-
+use super::follow::BuildFollower;
 use super::ledger::LogPage;
 use super::record::{BuildRecord, BuildState};
 use super::{BuildQueue, turns};
 use crate::build::artifact::Artifact;
 use crate::build::outputs::blocking;
-use crate::project::SyncProgress;
 use crate::{Error, ErrorKind, Result};
-
-/// What a build tells those who follow it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildUpdate {
-    /// A line of output.
-    Line(String),
-    /// A new step.
-    Step(String),
-    /// How far the code has come.
-    Progress(SyncProgress),
-    /// It stands elsewhere now.
-    State(BuildState),
-    /// The follower was too slow for so many updates; the log has them all.
-    Missed(u64),
-}
-
-/// Follows one build.
-#[derive(Debug)]
-pub struct BuildFollower {
-    updates: Option<broadcast::Receiver<BuildUpdate>>,
-    pending: Option<BuildUpdate>,
-}
-
-impl BuildFollower {
-    /// The next update; None after the build is over.
-    pub async fn next(&mut self) -> Option<BuildUpdate> {
-        if let Some(update) = self.pending.take() {
-            return Some(update);
-        }
-        let updates = self.updates.as_mut()?;
-        let update = match updates.recv().await {
-            Ok(update) => update,
-            Err(broadcast::error::RecvError::Lagged(missed)) => return Some(BuildUpdate::Missed(missed)),
-            Err(broadcast::error::RecvError::Closed) => return None,
-        };
-        if matches!(update, BuildUpdate::State(state) if state.is_over()) {
-            self.updates = None;
-        }
-        Some(update)
-    }
-}
 
 /// A handle to one build; cheap to clone.
 #[derive(Debug, Clone)]
@@ -182,7 +138,7 @@ impl Build {
         self.queue.add(self.record()?.order).await
     }
 
-    /// Follows it from now on. What came before is in the [`log`](Self::log).
+    /// Follows it from its begin: what came before is told first.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -190,12 +146,10 @@ impl Build {
         let state = self.queue.state();
         let Some(entry) = state.builds.get(&self.id) else {
             drop(state);
-            return self.record().map(|_| BuildFollower { updates: None, pending: None });
+            return self.record().map(|record| BuildFollower::new(self.clone(), record.state, None));
         };
         let record = entry.record.borrow();
-        let pending = Some(BuildUpdate::State(record.state));
-        let updates = (!record.state.is_over()).then(|| entry.updates.subscribe());
-        Ok(BuildFollower { updates, pending })
+        Ok(BuildFollower::new(self.clone(), record.state, Some(entry.wakes.subscribe())))
     }
 
     /// A part of the log that begins at the byte `from`, at most `limit` bytes long.

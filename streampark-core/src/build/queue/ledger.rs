@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::follow::STEP;
 use super::record::BuildRecord;
 use super::told::Told;
 use crate::build::outputs::lock;
@@ -106,12 +107,13 @@ impl Ledger {
     /// The log of a build that begins. Blocks.
     pub(super) fn log(&self, id: &str) -> Result<Log> {
         let path = self.log_path(id);
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|source| Error::from(source).with_context("path", path.display()))?;
-        Ok(Log(Mutex::new(file)))
+        let open = || {
+            let file = File::options().create(true).append(true).open(&path)?;
+            let length = file.metadata()?.len();
+            Ok((file, length))
+        };
+        let opened = open().map_err(|source: std::io::Error| Error::from(source).with_context("path", path.display()));
+        Ok(Log(Mutex::new(opened?)))
     }
 
     /// A part of a log. Blocks.
@@ -147,14 +149,35 @@ impl Ledger {
 
 /// A log that grows.
 #[derive(Debug)]
-pub(super) struct Log(Mutex<File>);
+pub(super) struct Log(Mutex<(File, u64)>);
 
 impl Log {
-    pub(super) fn line(&self, text: &str) {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = file.write_all(format!("{text}\n").as_bytes()) {
-            // A full disk must not end a build that could still fail with its own reason.
-            tracing::warn!(%error, "a line of a build's log is lost");
+    /// Writes a line of output; gives the length of the log then, or None where it cannot be written.
+    pub(super) fn line(&self, text: &str) -> Option<u64> {
+        // What a build prints must not look like a step.
+        let mark = if text.starts_with(STEP) { " " } else { "" };
+        self.write(&format!("{mark}{text}\n"))
+    }
+
+    /// Writes a step; otherwise as [`line`](Self::line).
+    pub(super) fn step(&self, text: &str) -> Option<u64> {
+        self.write(&format!("{STEP}{text}\n"))
+    }
+
+    fn write(&self, text: &str) -> Option<u64> {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, length) = &mut *log;
+        match file.write_all(text.as_bytes()) {
+            Ok(()) => {
+                *length += text.len() as u64;
+                Some(*length)
+            }
+            Err(error) => {
+                // A full disk must not end a build that could still fail with its own reason.
+                tracing::warn!(%error, "a line of a build's log is lost");
+                *length = file.metadata().map_or(*length, |file| file.len());
+                None
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The queue of builds: so many at once, one of a project, in turn, and nothing twice.
 
 mod build;
+mod follow;
 mod ledger;
 mod record;
 mod told;
@@ -15,7 +16,9 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::build::{Build, BuildFollower, BuildUpdate};
+pub use self::build::Build;
+use self::follow::Wake;
+pub use self::follow::{BuildFollower, BuildUpdate};
 use self::ledger::Ledger;
 pub use self::ledger::LogPage;
 pub use self::record::{BuildOrder, BuildProblem, BuildRecord, BuildState};
@@ -32,7 +35,7 @@ use crate::{Error, ErrorKind, Result, SharedClock, SystemClock};
 #[cfg(test)]
 mod tests;
 
-/// How many updates a follower may lag behind before it misses some.
+/// How many words a follower may lag behind before it looks for itself.
 const FOLLOWED: usize = 1024;
 /// How long a shutdown waits for builds that were told to end.
 const GRACE: Duration = Duration::from_secs(15);
@@ -110,7 +113,7 @@ struct State {
 
 struct Entry {
     record: watch::Sender<BuildRecord>,
-    updates: broadcast::Sender<BuildUpdate>,
+    wakes: broadcast::Sender<Wake>,
     cancel: CancellationToken,
     /// Who cancelled it.
     cancelled_by: Option<String>,
@@ -120,8 +123,8 @@ struct Entry {
 
 impl Entry {
     fn new(record: BuildRecord, told: Told) -> Self {
-        let updates = broadcast::Sender::new(if record.state.is_over() { 1 } else { FOLLOWED });
-        Self { record: watch::Sender::new(record), updates, cancel: CancellationToken::new(), cancelled_by: None, told }
+        let wakes = broadcast::Sender::new(if record.state.is_over() { 1 } else { FOLLOWED });
+        Self { record: watch::Sender::new(record), wakes, cancel: CancellationToken::new(), cancelled_by: None, told }
     }
 }
 
@@ -311,11 +314,11 @@ impl BuildQueue {
 
     /// One build, up to its end.
     async fn run(&self, id: &str) {
-        let Some((mut record, updates, cancel)) = self
+        let Some((mut record, wakes, cancel)) = self
             .state()
             .builds
             .get(id)
-            .map(|entry| (entry.record.borrow().clone(), entry.updates.clone(), entry.cancel.clone()))
+            .map(|entry| (entry.record.borrow().clone(), entry.wakes.clone(), entry.cancel.clone()))
         else {
             return;
         };
@@ -327,7 +330,7 @@ impl BuildQueue {
             return;
         }
         let (queue, begun) = (self.clone(), record.clone());
-        let mut task = tokio::spawn(async move { queue.work(begun, updates).await });
+        let mut task = tokio::spawn(async move { queue.work(begun, wakes).await });
         let outcome = tokio::select! {
             outcome = &mut task => Some(outcome),
             () = cancel.cancelled() => None,
@@ -367,13 +370,9 @@ impl BuildQueue {
         self.keep(&record).await;
     }
 
-    async fn work(
-        &self,
-        mut record: BuildRecord,
-        updates: broadcast::Sender<BuildUpdate>,
-    ) -> (BuildRecord, Result<()>) {
+    async fn work(&self, mut record: BuildRecord, wakes: broadcast::Sender<Wake>) -> (BuildRecord, Result<()>) {
         let mut found = Found::default();
-        let result = self.try_work(&mut record, &mut found, updates).await;
+        let result = self.try_work(&mut record, &mut found, wakes).await;
         record.revision = found.revision;
         record.builder = found.builder;
         record.key = found.key;
@@ -384,12 +383,12 @@ impl BuildQueue {
         &self,
         record: &mut BuildRecord,
         found: &mut Found,
-        updates: broadcast::Sender<BuildUpdate>,
+        wakes: broadcast::Sender<Wake>,
     ) -> Result<()> {
         let options = &self.0.options;
         let (ledger, id) = (Arc::clone(&self.0.ledger), record.id.clone());
         let log = blocking(move || ledger.log(&id)).await?;
-        let (lines, progress) = (updates.clone(), updates);
+        let (lines, progress) = (wakes.clone(), wakes);
         let work = Work {
             id: record.id.clone(),
             order: record.order.clone(),
@@ -401,20 +400,16 @@ impl BuildQueue {
             max_memory: options.max_memory,
             clock: Arc::clone(&options.clock),
             log: Arc::new(move |event| {
-                // Nobody may be following.
-                let _followers = match event {
-                    BuildEvent::Line(line) => {
-                        log.line(&line);
-                        lines.send(BuildUpdate::Line(line))
-                    }
-                    BuildEvent::Step(step) => {
-                        log.line(&format!("== {step}"));
-                        lines.send(BuildUpdate::Step(step))
-                    }
+                let length = match &event {
+                    BuildEvent::Line(line) => log.line(line),
+                    BuildEvent::Step(step) => log.step(step),
                 };
+                let wake = length.map_or_else(|| Wake::Now(event.into()), Wake::Log);
+                // Nobody may be following.
+                let _followers = lines.send(wake);
             }),
             progress: Arc::new(move |made| {
-                let _followers = progress.send(BuildUpdate::Progress(made));
+                let _followers = progress.send(Wake::Now(BuildUpdate::Progress(made)));
             }),
         };
         *found = work.begin().await?;
@@ -454,7 +449,7 @@ impl BuildQueue {
             let changed = entry.record.borrow().state != record.state;
             entry.record.send_replace(record.clone());
             if changed {
-                let _followers = entry.updates.send(BuildUpdate::State(record.state));
+                let _followers = entry.wakes.send(Wake::Now(BuildUpdate::State(record.state)));
             }
         }
         self.changed();

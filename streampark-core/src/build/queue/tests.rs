@@ -101,6 +101,13 @@ async fn the_same_commit_and_options_are_built_once() {
     assert_eq!(seen.first(), Some(&BuildUpdate::State(BuildState::Queued)));
     assert!(seen.contains(&BuildUpdate::Line("hello from the build".to_owned())), "{seen:?}");
     assert_eq!(seen.last(), Some(&BuildUpdate::State(BuildState::Succeeded)));
+    // Who comes late hears all of it.
+    let is_log = |update: &&BuildUpdate| matches!(update, BuildUpdate::Line(_) | BuildUpdate::Step(_));
+    let mut late = first.follow().unwrap();
+    for expected in seen.iter().filter(is_log).chain(seen.last()) {
+        assert_eq!(late.next().await.as_ref(), Some(expected));
+    }
+    assert_eq!((late.next().await, late.next().await), (None, None));
     let log = first.log(0, 1 << 20).await.unwrap();
     assert!(
         log.text.contains("hello from the build\n") && log.text.contains("== job jar of module ''"),
@@ -124,6 +131,49 @@ async fn the_same_commit_and_options_are_built_once() {
     let jar = scene.queue.artifacts().jar(&artifacts[0]).await.unwrap();
     std::fs::remove_file(jar).unwrap();
     assert_eq!(scene.add("orders").await.wait().await.unwrap().reused, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_late_or_slowly_hears_all_in_order() {
+    const LINES: usize = 20_000;
+    let scene = Scene::open(options()).await;
+    let gate = scene.mark("gate");
+    let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", gate.display());
+    scene.project("chatty", &format!("echo '== no step'; seq {LINES}; {wait}; seq {LINES}; {MAKE}"));
+    let build = scene.add("chatty").await;
+    let mut begun = build.follow().unwrap();
+    assert_eq!(begun.next().await, Some(BuildUpdate::State(BuildState::Queued)));
+    let log = scene.mark("builds").join(build.id()).join("log.txt");
+    until("the first half", || std::fs::metadata(&log).is_ok_and(|log| log.len() > 100_000)).await;
+    let mut late = build.follow().unwrap();
+    assert_eq!(late.next().await, Some(BuildUpdate::State(BuildState::Running)));
+    // One that gives up and asks again loses nothing.
+    let mut heard = Vec::new();
+    while heard.len() < LINES {
+        heard.extend(tokio::time::timeout(Duration::from_micros(50), late.next()).await.ok().flatten());
+    }
+    std::fs::write(&gate, "").unwrap();
+    while let Some(update) = late.next().await {
+        heard.push(update);
+    }
+    build.wait().await.unwrap();
+    let mut all = Vec::new();
+    while let Some(update) = begun.next().await {
+        all.push(update);
+    }
+    // Where it stood and how far it had come while nobody listened is of no use any more; the log is.
+    for told in [&mut all, &mut heard] {
+        told.retain(|update| !matches!(update, BuildUpdate::Progress(_) | BuildUpdate::State(BuildState::Running)));
+    }
+    assert!(all == heard, "{} and {}", all.len(), heard.len());
+    let lines: Vec<&str> = all
+        .iter()
+        .filter_map(|update| if let BuildUpdate::Line(line) = update { Some(line.as_str()) } else { None })
+        .collect();
+    let numbers: Vec<String> = (1..=LINES).map(|number| number.to_string()).collect();
+    assert_eq!(lines[0], " == no step");
+    assert!(lines[1..].iter().eq(numbers.iter().chain(&numbers)), "{} lines", lines.len());
+    assert_eq!(all.last(), Some(&BuildUpdate::State(BuildState::Succeeded)));
 }
 
 /// Builds that have processes, seen from outside: their environment carries the mark.
