@@ -34,8 +34,9 @@ struct Scene {
 
 impl Scene {
     fn start() -> Self {
-        // HDFS gives tokens for a moment only, so that an application that lives on has one that YARN renewed.
-        let moment = "dfs.namenode.delegation.token.renew-interval=20000";
+        // HDFS gives tokens for a moment only, so that an application that lives on has one that YARN renewed; it must
+        // be long enough for Flink to be put there, which needs one as well.
+        let moment = "dfs.namenode.delegation.token.renew-interval=45000";
         let hadoop = SecureHadoop::start(&variable("STREAMPARK_TEST_HADOOP_3_4"), &["--hdfs", moment]);
         Self { hadoop, folder: tempfile::tempdir().unwrap() }
     }
@@ -229,7 +230,7 @@ async fn a_ticket_that_ends_before_the_job_does(scene: &Scene, bob: &YarnCluster
     bob.release(&his.run).await.unwrap();
     scene.assert_whole("bobs");
     // Past the end of the ticket that kinit got, and of the token that HDFS gave.
-    while began.elapsed() < Duration::from_secs(55) {
+    while began.elapsed() < Duration::from_secs(75) {
         until(&cluster, &first.run, &RunStatus::Running).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
