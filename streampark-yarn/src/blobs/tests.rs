@@ -156,11 +156,10 @@ async fn a_folder_of_another_file_system_is_refused() {
 
 #[tokio::test]
 async fn a_dead_name_node_is_told_and_may_be_asked_again() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let options = YarnOptions::new("http://127.0.0.1:9/")
         .user("alice")
         .default_fs("hdfs://nn:8020")
-        .web_hdfs([format!("http://{nobody}/")]);
+        .web_hdfs(["http://127.0.0.1:1/"]);
     let blobs = YarnCluster::new(options).unwrap().blobs("/artifacts");
     let error = blobs.exists("x").await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Unreachable, ErrorStatus::Temporary), "{error}");

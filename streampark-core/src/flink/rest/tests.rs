@@ -47,6 +47,9 @@ fn job() -> FlinkJobId {
 /// Short enough to be waited out, long enough for a real answer on a busy machine.
 const PATIENCE: Duration = Duration::from_millis(600);
 
+/// Where nobody listens: a port that was free a moment ago may be another test's.
+const NOBODY: &str = "127.0.0.1:1";
+
 fn quick(url: String) -> RestClient {
     RestClient::new(RestOptions::new([url]).timeout(PATIENCE).run_timeout(PATIENCE)).unwrap()
 }
@@ -343,13 +346,10 @@ async fn a_question_without_answer_is_temporary() {
 
 #[tokio::test]
 async fn where_nobody_listens_nothing_has_happened() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let client = quick(format!("http://{address}/"));
+    let client = quick(format!("http://{NOBODY}/"));
     for error in [client.overview().await.map(|_| ()).unwrap_err(), client.cancel(&job()).await.unwrap_err()] {
         assert_eq!(facts(&error), (ErrorKind::Unreachable, ErrorStatus::Temporary));
-        let message = format!("nobody listens at {address}; is the JobManager running, and is this its REST port?");
+        let message = format!("nobody listens at {NOBODY}; is the JobManager running, and is this its REST port?");
         assert_eq!(error.message(), message);
     }
 }
@@ -427,9 +427,7 @@ async fn who_we_are_matters() {
 #[tokio::test]
 async fn the_jobmanager_that_answers_is_kept() {
     let (_, recorded) = recorded().next().unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let dead = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    let dead = format!("http://{NOBODY}/");
     let leaderless = Server::start(|_| {
         Reply::Json(
             503,
