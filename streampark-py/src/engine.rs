@@ -66,16 +66,6 @@ struct EventsArgs {
 }
 
 impl Engine {
-    fn pending<T, F, Fut>(&self, call: F) -> Pending
-    where
-        F: FnOnce(StreamPark) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T>> + Send + 'static,
-        T: for<'py> IntoPyObject<'py> + Send + 'static,
-    {
-        let platform = self.0.clone();
-        Pending::new(async move { call(platform).await })
-    }
-
     fn on_job<T, F, Fut>(&self, id: &str, call: F) -> PyResult<Pending>
     where
         F: FnOnce(Job) -> Fut + Send + 'static,
@@ -83,7 +73,7 @@ impl Engine {
         T: for<'py> IntoPyObject<'py> + Send + 'static,
     {
         let id: JobId = id.parse().or_raise()?;
-        Ok(self.pending(move |platform| async move { call(platform.jobs().by_id(id)?).await }))
+        Ok(Pending::on(&self.0, move |platform| async move { call(platform.jobs().by_id(id)?).await }))
     }
 }
 
@@ -98,7 +88,7 @@ impl Engine {
     }
 
     fn shutdown(&self) -> Pending {
-        self.pending(|platform| async move { platform.shutdown().await })
+        Pending::on(&self.0, |platform| async move { platform.shutdown().await })
     }
 
     fn events(&self) -> Events {
@@ -114,29 +104,32 @@ impl Engine {
         filter.since = args.since;
         filter.newest_first = args.newest_first;
         filter.limit = Some(args.limit);
-        Ok(self.pending(move |platform| async move { text(&platform.store().events(&filter).await?) }))
+        Ok(Pending::on(&self.0, move |platform| async move { text(&platform.store().events(&filter).await?) }))
     }
 
     fn prune(&self, before: &str, limit: usize) -> PyResult<Pending> {
         let before: Timestamp = parse(&format!("\"{before}\""), "the time").or_raise()?;
-        Ok(self.pending(move |platform| async move { platform.store().prune(before, limit).await }))
+        Ok(Pending::on(&self.0, move |platform| async move { platform.store().prune(before, limit).await }))
     }
 
     fn create(&self, spec: &str) -> PyResult<Pending> {
         let spec = spec_of(spec)?;
-        Ok(self.pending(move |platform| async move { platform.jobs().create(spec).await.map(|job| handle(&job)) }))
+        Ok(Pending::on(
+            &self.0,
+            move |platform| async move { platform.jobs().create(spec).await.map(|job| handle(&job)) },
+        ))
     }
 
     fn adopt(&self, flink_job: &str, spec: &str) -> PyResult<Pending> {
         let spec = spec_of(spec)?;
         let flink_job = flink_job.parse().or_raise()?;
-        Ok(self.pending(
-            move |platform| async move { platform.jobs().adopt(spec, flink_job).await.map(|job| handle(&job)) },
-        ))
+        Ok(Pending::on(&self.0, move |platform| async move {
+            platform.jobs().adopt(spec, flink_job).await.map(|job| handle(&job))
+        }))
     }
 
     fn get(&self, name: String) -> Pending {
-        self.pending(move |platform| async move { platform.jobs().get(&name).map(|job| handle(&job)) })
+        Pending::on(&self.0, move |platform| async move { platform.jobs().get(&name).map(|job| handle(&job)) })
     }
 
     fn by_id(&self, id: &str) -> PyResult<Pending> {
@@ -154,12 +147,12 @@ impl Engine {
         filter.labels = args.labels;
         filter.after = args.after;
         filter.limit = args.limit;
-        Ok(self.pending(move |platform| async move { text(&platform.jobs().list(&filter).await?) }))
+        Ok(Pending::on(&self.0, move |platform| async move { text(&platform.jobs().list(&filter).await?) }))
     }
 
     fn plan(&self, spec: &str) -> PyResult<Pending> {
         let spec = spec_of(spec)?;
-        Ok(self.pending(move |platform| async move { plan_text(&platform.jobs().plan(&spec).await?) }))
+        Ok(Pending::on(&self.0, move |platform| async move { plan_text(&platform.jobs().plan(&spec).await?) }))
     }
 
     fn plan_job(&self, id: &str) -> PyResult<Pending> {
@@ -269,7 +262,7 @@ impl Engine {
 
     fn add_cluster(&self, name: String, cluster: &Cluster) -> Pending {
         let cluster = Arc::clone(&cluster.0);
-        self.pending(move |platform| async move {
+        Pending::on(&self.0, move |platform| async move {
             platform.clusters().add_shared(name, cluster);
             Ok(())
         })
@@ -280,7 +273,7 @@ impl Engine {
     }
 
     fn remove_cluster(&self, name: String) -> Pending {
-        self.pending(move |platform| async move { platform.clusters().remove(&name).map(drop) })
+        Pending::on(&self.0, move |platform| async move { platform.clusters().remove(&name).map(drop) })
     }
 
     fn cluster(&self, name: &str) -> PyResult<Cluster> {
@@ -293,11 +286,11 @@ impl Engine {
 
     fn add_channel(&self, name: String, channel: &Channel) -> Pending {
         let channel = Arc::clone(&channel.0);
-        self.pending(move |platform| async move { platform.channels().add_shared(name, channel) })
+        Pending::on(&self.0, move |platform| async move { platform.channels().add_shared(name, channel) })
     }
 
     fn remove_channel(&self, name: String) -> Pending {
-        self.pending(move |platform| async move { platform.channels().remove(&name).await })
+        Pending::on(&self.0, move |platform| async move { platform.channels().remove(&name).await })
     }
 
     fn channel_status(&self) -> PyResult<String> {
@@ -321,11 +314,11 @@ impl Engine {
     }
 
     fn test_channel(&self, name: String) -> Pending {
-        self.pending(move |platform| async move { Ok(platform.channels().test(&name).await?.reference) })
+        Pending::on(&self.0, move |platform| async move { Ok(platform.channels().test(&name).await?.reference) })
     }
 
     fn dead_letters(&self, limit: usize) -> Pending {
-        self.pending(move |platform| async move { text(&platform.channels().dead_letters(limit).await?) })
+        Pending::on(&self.0, move |platform| async move { text(&platform.channels().dead_letters(limit).await?) })
     }
 }
 

@@ -4,6 +4,7 @@
 //! `pthread_exit` ("Cautions regarding runtime finalization" in Python's C API): with frames of Rust below, the process
 //! crashes. So the hook that runs at exit waits for those that are inside, and lets no other in.
 
+use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -19,10 +20,17 @@ struct Door {
     inside: usize,
     /// The thread that ends the interpreter: it goes on using it.
     shut_by: Option<ThreadId>,
+    /// Nobody is waited for any more.
+    locked: bool,
 }
 
-static DOOR: Mutex<Door> = Mutex::new(Door { inside: 0, shut_by: None });
+static DOOR: Mutex<Door> = Mutex::new(Door { inside: 0, shut_by: None, locked: false });
 static LEFT: Condvar = Condvar::new();
+
+thread_local! {
+    /// How many passes this thread holds: code of the user that was called may itself call us.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
 
 fn door() -> MutexGuard<'static, Door> {
     DOOR.lock().unwrap_or_else(PoisonError::into_inner)
@@ -34,16 +42,19 @@ struct Pass(());
 impl Pass {
     fn get() -> Option<Self> {
         let mut door = door();
-        if door.shut_by.is_some_and(|closer| closer != std::thread::current().id()) {
+        let is_shut = door.shut_by.is_some_and(|closer| closer != std::thread::current().id());
+        if is_shut && (door.locked || HELD.get() == 0) {
             return None;
         }
         door.inside += 1;
+        HELD.set(HELD.get() + 1);
         Some(Self(()))
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        HELD.set(HELD.get() - 1);
         door().inside -= 1;
         LEFT.notify_all();
     }
@@ -79,5 +90,8 @@ pub(crate) fn close(py: Python<'_>) {
     }
     logging::close(py);
     door().shut_by = Some(std::thread::current().id());
-    py.detach(|| drop(LEFT.wait_timeout_while(door(), LAST_CALLS, |door| door.inside > 0)));
+    py.detach(|| {
+        let waited = LEFT.wait_timeout_while(door(), LAST_CALLS, |door| door.inside > 0);
+        waited.unwrap_or_else(PoisonError::into_inner).0.locked = true;
+    });
 }

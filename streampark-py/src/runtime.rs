@@ -84,6 +84,18 @@ impl Pending {
         Self(Mutex::new(Some(Box::pin(call))))
     }
 
+    /// A call of something that is cheap to clone.
+    pub(crate) fn on<H, T, F, Fut>(handle: &H, call: F) -> Self
+    where
+        H: Clone + Send + 'static,
+        F: FnOnce(H) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T>> + Send + 'static,
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+    {
+        let handle = handle.clone();
+        Self::new(async move { call(handle).await })
+    }
+
     fn take(&self) -> Result<Call> {
         self.0
             .lock()

@@ -272,6 +272,26 @@ AT_WORK = {
         job.start()
         assert begun.wait(20)
     """,
+    "a call of the user's code that calls us": f"""
+        import threading
+        import streampark as sp
+
+        begun, cluster = threading.Event(), sp.MemoryCluster()
+        cluster.inject("observe", sp.Fault.hang(0.5))
+
+        def make(options):
+            begun.set()
+            try:
+                cluster.observe()
+            except sp.TimedOutError:
+                print("came back")
+            return sp.SqlProgram({SCRIPT!r})
+
+        platform = sp.StreamPark(clusters={{"dev": sp.MemoryCluster()}}, programs={{"mine": make}})
+        job = platform.jobs.create("a", sp.CustomProgram("mine"), cluster="dev")
+        job.start()
+        assert begun.wait(20)
+    """,
     "daemon threads": """
         import threading
         import streampark as sp
@@ -298,6 +318,7 @@ def test_the_interpreter_ends_while_threads_are_at_work(code: str) -> None:
     status, out, err = run(textwrap.dedent(HELD_UP) + textwrap.dedent(code))
     assert (status, err) == (0, "")
     assert out.endswith("ending\nended\n")
+    assert "came back" in out or "came back" not in code
 
 
 def test_a_call_is_made_once() -> None:

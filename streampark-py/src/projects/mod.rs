@@ -44,23 +44,13 @@ struct ArtifactArgs {
 }
 
 impl Projects {
-    fn pending<T, F, Fut>(&self, call: F) -> Pending
-    where
-        F: FnOnce(Core) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T>> + Send + 'static,
-        T: for<'py> IntoPyObject<'py> + Send + 'static,
-    {
-        let projects = self.0.clone();
-        Pending::new(async move { call(projects).await })
-    }
-
     fn on_project<T, F, Fut>(&self, name: String, call: F) -> Pending
     where
         F: FnOnce(Project) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T>> + Send + 'static,
         T: for<'py> IntoPyObject<'py> + Send + 'static,
     {
-        self.pending(move |projects| async move { call(projects.get(&name)?).await })
+        Pending::on(&self.0, move |projects| async move { call(projects.get(&name)?).await })
     }
 }
 
@@ -78,7 +68,7 @@ impl Projects {
     }
 
     fn close(&self) -> Pending {
-        self.pending(|projects| async move {
+        Pending::on(&self.0, |projects| async move {
             projects.close().await;
             Ok(())
         })
@@ -87,7 +77,7 @@ impl Projects {
     /// Declares a project; gives its name.
     fn put(&self, spec: &str, new: bool) -> PyResult<Pending> {
         let spec: ProjectSpec = parse(spec, "the project").or_raise()?;
-        Ok(self.pending(move |projects| async move {
+        Ok(Pending::on(&self.0, move |projects| async move {
             let project = if new { projects.create(spec).await? } else { projects.put(spec).await? };
             Ok(project.name().to_owned())
         }))
@@ -102,7 +92,7 @@ impl Projects {
     }
 
     fn remove(&self, name: String) -> Pending {
-        self.pending(move |projects| async move { projects.remove(&name).await.map(drop) })
+        Pending::on(&self.0, move |projects| async move { projects.remove(&name).await.map(drop) })
     }
 
     fn check(&self, name: String) -> Pending {
@@ -120,7 +110,7 @@ impl Projects {
     /// Asks for a build; gives its id.
     fn build(&self, order: &str) -> PyResult<Pending> {
         let order: BuildOrder = parse(order, "the order of a build").or_raise()?;
-        Ok(self.pending(move |projects| async move {
+        Ok(Pending::on(&self.0, move |projects| async move {
             let project = projects.get(&order.project)?;
             Ok(project.build_with(order).await?.id().to_owned())
         }))
@@ -134,7 +124,7 @@ impl Projects {
 
     /// Reads a webhook and asks for the builds that it concerns; gives their ids.
     fn pushed(&self, headers: Vec<(String, String)>, body: Vec<u8>, secret: String) -> Pending {
-        self.pending(move |projects| async move {
+        Pending::on(&self.0, move |projects| async move {
             let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let Some(push) = Push::read(headers, &body, &Secret::new(secret))? else { return Ok(Vec::new()) };
             let builds = projects.pushed(&push).await?;
@@ -160,26 +150,28 @@ impl Projects {
     }
 
     fn wait(&self, build: String) -> Pending {
-        self.pending(move |projects| async move { text(&projects.builds().get(&build)?.wait().await?) })
+        Pending::on(&self.0, move |projects| async move { text(&projects.builds().get(&build)?.wait().await?) })
     }
 
     fn cancel(&self, build: String, actor: String) -> Pending {
-        self.pending(move |projects| async move { projects.builds().get(&build)?.cancel_as(actor).await })
+        Pending::on(&self.0, move |projects| async move { projects.builds().get(&build)?.cancel_as(actor).await })
     }
 
     fn again(&self, build: String) -> Pending {
-        self.pending(move |projects| async move { Ok(projects.builds().get(&build)?.again().await?.id().to_owned()) })
+        Pending::on(&self.0, move |projects| async move {
+            Ok(projects.builds().get(&build)?.again().await?.id().to_owned())
+        })
     }
 
     fn log(&self, build: String, start: u64, limit: usize) -> Pending {
-        self.pending(move |projects| async move {
+        Pending::on(&self.0, move |projects| async move {
             let page = projects.builds().get(&build)?.log(start, limit).await?;
             Ok((page.text, page.next))
         })
     }
 
     fn tail(&self, build: String, lines: usize) -> Pending {
-        self.pending(move |projects| async move { projects.builds().get(&build)?.tail(lines).await })
+        Pending::on(&self.0, move |projects| async move { projects.builds().get(&build)?.tail(lines).await })
     }
 
     fn follow(&self, build: &str) -> PyResult<BuildUpdates> {
@@ -188,7 +180,7 @@ impl Projects {
     }
 
     fn build_artifacts(&self, build: String) -> Pending {
-        self.pending(move |projects| async move { text(&projects.builds().get(&build)?.artifacts().await?) })
+        Pending::on(&self.0, move |projects| async move { text(&projects.builds().get(&build)?.artifacts().await?) })
     }
 
     fn artifacts(&self, filter: &str) -> PyResult<Pending> {
@@ -198,7 +190,7 @@ impl Projects {
         filter.module = args.module;
         filter.revision = args.revision;
         filter.limit = args.limit;
-        Ok(self.pending(move |projects| async move { text(&projects.artifacts().list(&filter).await?) }))
+        Ok(Pending::on(&self.0, move |projects| async move { text(&projects.artifacts().list(&filter).await?) }))
     }
 
     #[pyo3(signature = (name, module))]
@@ -207,14 +199,14 @@ impl Projects {
     }
 
     fn jar(&self, artifact: String) -> Pending {
-        self.pending(move |projects| async move {
+        Pending::on(&self.0, move |projects| async move {
             let artifact = projects.artifacts().get(&artifact).await?;
             Ok(projects.artifacts().jar(&artifact).await?.to_string_lossy().into_owned())
         })
     }
 
     fn inspect(&self, artifact: String) -> Pending {
-        self.pending(move |projects| async move {
+        Pending::on(&self.0, move |projects| async move {
             let artifact = projects.artifacts().get(&artifact).await?;
             text(&projects.artifacts().inspect(&artifact).await?)
         })
@@ -224,7 +216,7 @@ impl Projects {
         let mut retention = ArtifactRetention::default();
         retention.keep = keep;
         retention.max_age = duration(max_age).or_raise()?;
-        Ok(self.pending(move |projects| async move {
+        Ok(Pending::on(&self.0, move |projects| async move {
             let pruned = projects.prune(&retention).await?;
             text(&json!({"artifacts": pruned.artifacts, "bytes": pruned.bytes}))
         }))
@@ -243,7 +235,7 @@ impl Projects {
     }
 
     fn history(&self, name: String, limit: usize) -> Pending {
-        self.pending(move |projects| async move { text(&projects.history(&name, limit).await?) })
+        Pending::on(&self.0, move |projects| async move { text(&projects.history(&name, limit).await?) })
     }
 
     #[pyo3(signature = (name, path, reference))]
@@ -267,7 +259,7 @@ impl Projects {
         description: String,
     ) -> Pending {
         let options = upload_options(team, actor, description);
-        self.pending(move |projects| async move {
+        Pending::on(&self.0, move |projects| async move {
             text(&projects.resources().upload(&name, &version, &path, options).await?)
         })
     }
@@ -304,16 +296,16 @@ impl Projects {
 
     #[pyo3(signature = (name, version))]
     fn resource_users(&self, name: String, version: Option<String>) -> Pending {
-        self.pending(move |projects| async move { projects.users_of_resource(&name, version.as_deref()).await })
+        Pending::on(&self.0, move |projects| async move { projects.users_of_resource(&name, version.as_deref()).await })
     }
 
     #[pyo3(signature = (name, version))]
     fn remove_resource(&self, name: String, version: Option<String>) -> Pending {
-        self.pending(move |projects| async move { projects.remove_resource(&name, version.as_deref()).await })
+        Pending::on(&self.0, move |projects| async move { projects.remove_resource(&name, version.as_deref()).await })
     }
 
     fn maven(&self, coordinates: String, exclude: Vec<String>, refresh: bool) -> Pending {
-        self.pending(move |projects| async move {
+        Pending::on(&self.0, move |projects| async move {
             let maven = projects.maven();
             let lock = match refresh {
                 true => maven.refresh(&coordinates, &exclude).await?,
@@ -325,7 +317,7 @@ impl Projects {
 
     fn conflicts(&self, spec: &str) -> PyResult<Pending> {
         let spec = spec_of(spec)?;
-        Ok(self.pending(move |projects| async move { text(&projects.conflicts(&spec).await?) }))
+        Ok(Pending::on(&self.0, move |projects| async move { text(&projects.conflicts(&spec).await?) }))
     }
 }
 
