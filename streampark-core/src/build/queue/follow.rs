@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::build::Build;
+use super::ledger::LogPage;
 use super::record::BuildState;
+use crate::ErrorKind;
 use crate::build::builder::BuildEvent;
 use crate::project::SyncProgress;
 
@@ -115,7 +117,12 @@ impl BuildFollower {
 
     /// Takes the next whole lines of the log; where there is none, it ends here for now.
     async fn read_on(&mut self) {
-        let page = self.build.log(self.read, PAGE).await.unwrap_or_default();
+        let page = self.build.log(self.read, PAGE).await.unwrap_or_else(|error| {
+            if error.kind() != ErrorKind::NotFound {
+                tracing::warn!(build = self.build.id(), error = %error.chain(), "a part of a build's log is not told");
+            }
+            LogPage::default()
+        });
         let whole = page.text.rfind('\n').map_or(0, |at| at + 1);
         let (lines, rest) = page.text.split_at(whole);
         if lines.is_empty() {

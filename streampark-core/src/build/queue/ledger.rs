@@ -175,7 +175,8 @@ impl Log {
             Err(error) => {
                 // A full disk must not end a build that could still fail with its own reason.
                 tracing::warn!(%error, "a line of a build's log is lost");
-                *length = file.metadata().map_or(*length, |file| file.len());
+                // Nor may a part of it become the begin of the next.
+                let _whole = file.set_len(*length);
                 None
             }
         }

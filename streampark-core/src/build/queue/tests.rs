@@ -176,6 +176,26 @@ async fn who_follows_late_or_slowly_hears_all_in_order() {
     assert_eq!(all.last(), Some(&BuildUpdate::State(BuildState::Succeeded)));
 }
 
+#[tokio::test]
+async fn a_full_disk_takes_the_log_and_not_the_build() {
+    let scene = Scene::open(BuildQueueOptions { concurrency: 1, ..options() }).await;
+    let gate = scene.mark("gate");
+    scene.project("first", &format!("while [ ! -e {} ]; do sleep 0.02; done; {MAKE}", gate.display()));
+    scene.project("full", &format!("echo heard all the same; {MAKE}"));
+    scene.add("first").await;
+    let build = scene.add("full").await;
+    let mut follower = build.follow().unwrap();
+    let log = scene.mark("builds").join(build.id()).join("log.txt");
+    std::os::unix::fs::symlink("/dev/full", log).unwrap();
+    std::fs::write(&gate, "").unwrap();
+    let mut heard = Vec::new();
+    while let Some(update) = follower.next().await {
+        heard.push(update);
+    }
+    assert!(heard.contains(&BuildUpdate::Line("heard all the same".to_owned())), "{heard:?}");
+    assert_eq!(heard.last(), Some(&BuildUpdate::State(BuildState::Succeeded)));
+}
+
 /// Builds that have processes, seen from outside: their environment carries the mark.
 fn marked(ids: &[String]) -> HashSet<String> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
