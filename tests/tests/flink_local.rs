@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use streampark_core::cluster::LocalCluster;
-
-fn homes() -> [String; 2] {
-    ["STREAMPARK_TEST_FLINK_1", "STREAMPARK_TEST_FLINK_2"]
-        .map(|name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run: make test-flink")))
-}
+use streampark_tests::flink::homes;
 
 fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -17,6 +17,7 @@ use streampark_core::job::{
 use streampark_core::platform::{Job, WaitOptions};
 use streampark_core::store::{MemoryStore, SqliteStore};
 use streampark_core::{ErrorKind, ErrorStatus, StreamPark};
+use streampark_tests::flink::turn;
 use streampark_tests::hadoop::{Hadoop, reason, small};
 use streampark_tests::output::{elements, faults};
 use streampark_tests::proxy::Proxy;
@@ -29,10 +30,7 @@ fn variable(name: &str) -> String {
 
 /// Small processes: several applications share 4 GB.
 fn options(hadoop: &Hadoop, flink: &str) -> YarnOptions {
-    let mut options = YarnOptions::from_hadoop_conf(&hadoop.at.conf);
-    // A machine with much to do.
-    options.timeout = Duration::from_secs(60);
-    small(options)
+    small(YarnOptions::from_hadoop_conf(&hadoop.at.conf))
         .flink_home(variable(flink))
         .flink("state.checkpoints.dir", format!("{}/flink/checkpoints", hadoop.at.fs))
         .flink("state.savepoints.dir", format!("{}/flink/savepoints", hadoop.at.fs))
@@ -549,11 +547,8 @@ async fn the_supervisor_brings_it_back(scene: &Scene) {
     platform.shutdown().await.unwrap();
 }
 
-/// Two Hadoops side by side are too much for a small machine.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 async fn all(hadoop: &str, flink: &'static str, outages: bool) {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let mut scene = Scene::start(hadoop, flink);
     let began = Instant::now();
     let step = |name: &str| println!("{:6.1} s {name}", began.elapsed().as_secs_f32());

@@ -9,6 +9,7 @@ use streampark_core::cluster::{Cluster, Observation, RunStatus, SavepointOptions
 use streampark_core::job::{
     Failure, FailureClass, JobId, Launch, Location, Resource, RestoreKind, RestorePoint, RunKey, RunRef,
 };
+use streampark_tests::flink::turn;
 use streampark_tests::hadoop::{Hadoop, reason};
 use streampark_yarn::{YarnCluster, YarnOptions};
 
@@ -281,11 +282,8 @@ async fn ends_from_outside(scene: &mut Scene) {
     scene.check(&scene.silent, &lost, Told::Failed(sentence, FailureClass::Environment)).await;
 }
 
-/// Two Hadoops side by side are too much for a small machine.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 async fn all(hadoop: &str, flink: &'static str, major: u32) {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let mut scene = Scene::start(hadoop, flink, major);
     let began = Instant::now();
     let step = |name: &str| println!("{:6.1} s {name}", began.elapsed().as_secs_f32());

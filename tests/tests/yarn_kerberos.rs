@@ -48,7 +48,6 @@ impl Scene {
         options.distribution_folder = Some("/flink/distributions".to_owned());
         // TLS handshakes of a loaded machine.
         options.connect_timeout = Duration::from_secs(30);
-        options.timeout = Duration::from_secs(60);
         small(options)
             .tls_ca(&at.authority)
             .flink_home(variable("STREAMPARK_TEST_FLINK_1"))

@@ -28,10 +28,7 @@ fn variable(name: &str) -> String {
 }
 
 fn yarn(hadoop: &Hadoop, flink: &str) -> YarnCluster {
-    let mut options = YarnOptions::from_hadoop_conf(&hadoop.at.conf);
-    // A machine with much to do.
-    options.timeout = Duration::from_secs(60);
-    let options = small(options)
+    let options = small(YarnOptions::from_hadoop_conf(&hadoop.at.conf))
         .flink_home(variable(flink))
         .flink("state.checkpoints.dir", format!("{}/flink/checkpoints", hadoop.at.fs))
         .flink("state.savepoints.dir", format!("{}/flink/savepoints", hadoop.at.fs));

@@ -68,7 +68,9 @@ pub struct Addresses {
 }
 
 /// Processes so small that several applications share 4 GB, and checkpoints that stay.
-pub fn small(options: YarnOptions) -> YarnOptions {
+pub fn small(mut options: YarnOptions) -> YarnOptions {
+    // A machine with much to do.
+    options.timeout = Duration::from_secs(60);
     options
         .flink("jobmanager.memory.process.size", "768m")
         .flink("jobmanager.memory.jvm-metaspace.size", "160m")

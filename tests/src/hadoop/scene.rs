@@ -42,10 +42,7 @@ impl Scene {
 
     /// Small processes, checkpoints on HDFS.
     pub fn options(&self) -> YarnOptions {
-        let mut options = YarnOptions::from_hadoop_conf(&self.hadoop.at.conf);
-        // A machine with much to do.
-        options.timeout = Duration::from_secs(60);
-        small(options)
+        small(YarnOptions::from_hadoop_conf(&self.hadoop.at.conf))
             .flink_home(variable("STREAMPARK_TEST_FLINK_1"))
             .flink("state.checkpoints.dir", format!("{}/flink/checkpoints", self.hadoop.at.fs))
             .flink("state.savepoints.dir", format!("{}/flink/savepoints", self.hadoop.at.fs))
